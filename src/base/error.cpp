@@ -53,9 +53,16 @@ constexpr const Row& row_of(Code code) {
 
 Code code_of_errno(int error_number) {
   switch (error_number) {
-  case ENOSPC: case EDQUOT: case ENOMEM: case EMFILE: case ENFILE: case EAGAIN: return Code::Exhausted;
-  case ENOENT: case ENOTDIR: return Code::NotFound;
-  case EACCES: case EPERM: return Code::Denied;
+  case ENOSPC:
+  case EDQUOT:
+  case ENOMEM:
+  case EMFILE:
+  case ENFILE:
+  case EAGAIN: return Code::Exhausted;
+  case ENOENT:
+  case ENOTDIR: return Code::NotFound;
+  case EACCES:
+  case EPERM: return Code::Denied;
   case EEXIST: return Code::Exists;
   case ETIMEDOUT: return Code::TimedOut;
   case ENOSYS: return Code::Unsupported;
@@ -66,13 +73,20 @@ Code code_of_errno(int error_number) {
 } // namespace
 
 std::unexpected<Error> fail_errno(int error_number, std::string_view what) {
-  return fail(code_of_errno(error_number), "{}: {}", what, std::strerror(error_number)); // NOLINT(concurrency-mt-unsafe)
+  return fail(code_of_errno(error_number), "{}: {}", what,
+              std::strerror(error_number)); // NOLINT(concurrency-mt-unsafe)
 }
 
-std::unexpected<Error> fail_errno(std::string_view what) { return fail_errno(errno, what); }
+std::unexpected<Error> fail_errno(std::string_view what) {
+  return fail_errno(errno, what);
+}
 
-std::string_view code_name(Code code) noexcept { return row_of(code).name; }
+std::string_view code_name(Code code) noexcept {
+  return row_of(code).name;
+}
 
-int exit_code(Code code) noexcept { return row_of(code).exit; }
+int exit_code(Code code) noexcept {
+  return row_of(code).exit;
+}
 
 } // namespace mohhos

@@ -25,5 +25,7 @@ using ChannelId = Id<struct ChannelTag, std::uint64_t>;
 
 template <class Tag, class Rep>
 struct std::hash<mohhos::Id<Tag, Rep>> {
-  std::size_t operator()(mohhos::Id<Tag, Rep> id) const noexcept { return std::hash<Rep>{}(id.value); }
+  std::size_t operator()(mohhos::Id<Tag, Rep> id) const noexcept {
+    return std::hash<Rep>{}(id.value);
+  }
 };

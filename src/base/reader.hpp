@@ -1,5 +1,5 @@
-// A bounds-checked reader of foreign bytes. Every access says whether it lay inside; nothing is read
-// through a pointer that came from the input.
+// A bounds-checked reader of foreign bytes. Every access says whether it lay inside; nothing is
+// read through a pointer that came from the input.
 #pragma once
 
 #include <cstddef>
@@ -16,8 +16,8 @@ public:
   constexpr explicit Reader(std::span<const std::byte> bytes) : bytes_(bytes) {}
 
   // The range [offset, offset+size), or nothing if any of it lies outside. No overflow. [pure]
-  [[nodiscard]] constexpr std::optional<std::span<const std::byte>> range(std::uint64_t offset,
-                                                                          std::uint64_t size) const {
+  [[nodiscard]] constexpr std::optional<std::span<const std::byte>>
+  range(std::uint64_t offset, std::uint64_t size) const {
     if (offset > bytes_.size() || size > bytes_.size() - offset) return std::nullopt;
     return bytes_.subspan(static_cast<std::size_t>(offset), static_cast<std::size_t>(size));
   }

@@ -11,8 +11,12 @@ struct Bytes {
   std::uint64_t count = 0;
   friend constexpr auto operator<=>(Bytes, Bytes) = default;
 };
-constexpr Bytes kib(std::uint64_t n) { return {n << 10}; }
-constexpr Bytes mib(std::uint64_t n) { return {n << 20}; }
+constexpr Bytes kib(std::uint64_t n) {
+  return {n << 10};
+}
+constexpr Bytes mib(std::uint64_t n) {
+  return {n << 20};
+}
 
 using Monotonic = std::chrono::steady_clock::time_point; // CLOCK_MONOTONIC
 

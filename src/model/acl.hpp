@@ -1,4 +1,5 @@
-// What a plugin's capabilities apply to. In a manifest these are requests; in a Grant they are what is in force.
+// What a plugin's capabilities apply to. In a manifest these are requests; in a Grant they are what
+// is in force.
 #pragma once
 
 #include <string>

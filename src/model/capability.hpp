@@ -1,5 +1,5 @@
-// US-004's capability_set_t: what a plugin asks for (manifest), what a key may ask for at most (ceiling),
-// what is given (grant). One word for each: capability is asked for, grant is given.
+// US-004's capability_set_t: what a plugin asks for (manifest), what a key may ask for at most
+// (ceiling), what is given (grant). One word for each: capability is asked for, grant is given.
 #pragma once
 
 #include <array>
@@ -30,8 +30,12 @@ struct CapabilitySet {
   std::uint8_t bits = 0;    // bit n: kCapabilities[n]
   std::uint32_t custom = 0; // custom_capabilities: 32 bits that applications agree on
 
-  [[nodiscard]] constexpr bool has(Capability c) const { return (bits >> static_cast<unsigned>(c) & 1U) != 0; }
-  constexpr void add(Capability c) { bits = static_cast<std::uint8_t>(bits | 1U << static_cast<unsigned>(c)); }
+  [[nodiscard]] constexpr bool has(Capability c) const {
+    return (bits >> static_cast<unsigned>(c) & 1U) != 0;
+  }
+  constexpr void add(Capability c) {
+    bits = static_cast<std::uint8_t>(bits | 1U << static_cast<unsigned>(c));
+  }
   friend constexpr CapabilitySet operator&(CapabilitySet a, CapabilitySet b) {
     return {static_cast<std::uint8_t>(a.bits & b.bits), a.custom & b.custom};
   }

@@ -14,7 +14,7 @@
 
 namespace mohhos::model {
 
-inline constexpr std::size_t kLongestName = 63;        // char name[64]
+inline constexpr std::size_t kLongestName = 63;         // char name[64]
 inline constexpr std::size_t kLongestDescription = 255; // char description[256]
 inline constexpr std::uint32_t kApiVersion = 1;         // of include/mohhos/abi.h
 

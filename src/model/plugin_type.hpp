@@ -1,4 +1,5 @@
-// US-004's plugin_type_t. The numbers are the specification's; the words are those of manifests and JSON.
+// US-004's plugin_type_t. The numbers are the specification's; the words are those of manifests and
+// JSON.
 #pragma once
 
 #include <array>
@@ -17,11 +18,12 @@ enum class PluginType : unsigned char {
   Custom = 6,
 };
 inline constexpr std::array kPluginTypes = {
-    PluginType::AiModel,         PluginType::WebExtension, PluginType::P2pProtocol, PluginType::PromptProcessor,
-    PluginType::SystemOptimizer, PluginType::DeviceDriver, PluginType::Custom};
+    PluginType::AiModel,         PluginType::WebExtension,    PluginType::P2pProtocol,
+    PluginType::PromptProcessor, PluginType::SystemOptimizer, PluginType::DeviceDriver,
+    PluginType::Custom};
 
-// "ai-model", "web-extension", "p2p-protocol", "prompt-processor", "system-optimizer", "device-driver",
-// "custom". [pure]
+// "ai-model", "web-extension", "p2p-protocol", "prompt-processor", "system-optimizer",
+// "device-driver", "custom". [pure]
 [[nodiscard]] std::string_view type_name(PluginType type) noexcept;
 [[nodiscard]] std::optional<PluginType> parse_type(std::string_view text) noexcept;
 

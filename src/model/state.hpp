@@ -1,4 +1,5 @@
-// US-004's plugin_state_t. Who may go where is lifecycle/transitions.hpp's table, and nothing else's.
+// US-004's plugin_state_t. Who may go where is lifecycle/transitions.hpp's table, and nothing
+// else's.
 #pragma once
 
 #include <string_view>

@@ -9,7 +9,8 @@ namespace {
 constexpr std::size_t kLongest = 15;
 
 std::unexpected<Error> not_a_version(std::string_view text) {
-  return fail(Code::Invalid, "'{}' is not a version: up to three numbers with dots between, at most {} characters",
+  return fail(Code::Invalid,
+              "'{}' is not a version: up to three numbers with dots between, at most {} characters",
               text.substr(0, 40), kLongest);
 }
 
@@ -38,7 +39,8 @@ std::string to_string(const Version& version) {
 std::string to_string(const VersionRange& range) {
   const bool bounded_below = range.min != Version{};
   const bool bounded_above = range.max != VersionRange{}.max;
-  if (bounded_below && bounded_above) return fmt::format(">= {}, <= {}", to_string(range.min), to_string(range.max));
+  if (bounded_below && bounded_above)
+    return fmt::format(">= {}, <= {}", to_string(range.min), to_string(range.max));
   if (bounded_below) return fmt::format(">= {}", to_string(range.min));
   if (bounded_above) return fmt::format("<= {}", to_string(range.max));
   return "any version";

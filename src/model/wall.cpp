@@ -65,7 +65,9 @@ std::string wall_names(WallSet walls) {
   return text.empty() ? "none" : text;
 }
 
-WallSet required_walls() noexcept { return walls_of(SandboxLevel::L1); }
+WallSet required_walls() noexcept {
+  return walls_of(SandboxLevel::L1);
+}
 
 SandboxLevel level_of(WallSet standing) noexcept {
   for (const SandboxLevel level : {SandboxLevel::L3, SandboxLevel::L2, SandboxLevel::L1})

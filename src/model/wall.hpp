@@ -1,5 +1,5 @@
-// The walls of the sandbox, each with a name that reports, errors and `plugctl info` use, and the levels
-// that follow from which of them stand.
+// The walls of the sandbox, each with a name that reports, errors and `plugctl info` use, and the
+// levels that follow from which of them stand.
 #pragma once
 
 #include <array>
@@ -11,7 +11,7 @@
 namespace mohhos::model {
 
 enum class Wall : unsigned char {
-  OwnUid = 0,       // a uid that no other plugin and no user has
+  OwnUid = 0, // a uid that no other plugin and no user has
   UserNamespace,
   MountNamespace,
   PidNamespace,
@@ -19,33 +19,35 @@ enum class Wall : unsigned char {
   IpcNamespace,
   UtsNamespace,
   CgroupNamespace,
-  PrivateRoot,      // a root of its own, no /proc, nothing writable but its tmp
-  NoCapabilities,   // all five sets empty
+  PrivateRoot,    // a root of its own, no /proc, nothing writable but its tmp
+  NoCapabilities, // all five sets empty
   NoNewPrivileges,
   Rlimits,
   NoTerminal,       // own session, no controlling terminal
   CleanDescriptors, // only the descriptors it is meant to have
   CleanEnvironment,
-  NoExecWrite,      // memory is never writable and executable (PR_SET_MDWE or the filter)
+  NoExecWrite, // memory is never writable and executable (PR_SET_MDWE or the filter)
   Landlock,
-  LandlockScope,    // ABI 6: no abstract sockets, no signals outside
+  LandlockScope, // ABI 6: no abstract sockets, no signals outside
   Seccomp,
-  MemoryLimit,      // enforced by a cgroup
+  MemoryLimit, // enforced by a cgroup
   CpuLimit,
   ProcessLimit,
 };
 inline constexpr unsigned kWallCount = 22;
 
 using WallSet = std::uint32_t; // bit n: Wall n
-constexpr WallSet wall_bit(Wall wall) { return 1U << static_cast<unsigned>(wall); }
+constexpr WallSet wall_bit(Wall wall) {
+  return 1U << static_cast<unsigned>(wall);
+}
 
 // "own-uid", "user-namespace", … [pure]
 [[nodiscard]] std::string_view wall_name(Wall wall) noexcept;
 // "own-uid, landlock"; "none" for the empty set. [pure]
 [[nodiscard]] std::string wall_names(WallSet walls);
 
-// L3: every wall. L2: all but LandlockScope and the cgroup limits. L1: not even Landlock and a uid of its
-// own. None: less. (The table in wall.cpp says which wall belongs to which level.)
+// L3: every wall. L2: all but LandlockScope and the cgroup limits. L1: not even Landlock and a uid
+// of its own. None: less. (The table in wall.cpp says which wall belongs to which level.)
 enum class SandboxLevel : unsigned char { None = 0, L1 = 1, L2 = 2, L3 = 3 };
 
 // Without these no plugin runs, whatever the operator's floor. [pure]

@@ -13,7 +13,8 @@ std::string_view kind_of(mode_t mode) {
   case S_IFDIR: return "a directory";
   case S_IFIFO: return "a FIFO";
   case S_IFSOCK: return "a socket";
-  case S_IFCHR: case S_IFBLK: return "a device";
+  case S_IFCHR:
+  case S_IFBLK: return "a device";
   default: return "not a regular file";
   }
 }
@@ -23,10 +24,11 @@ std::string_view kind_of(mode_t mode) {
 Result<Fd> open_regular(const std::filesystem::path& path) {
   Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!fd) return fail_errno(fmt::format("opening {}", path.native()));
-  struct stat status {};
+  struct stat status{};
   if (::fstat(fd.get(), &status) != 0) return fail_errno(fmt::format("fstat of {}", path.native()));
   if (!S_ISREG(status.st_mode))
-    return fail(Code::Invalid, "{} is {}, not a regular file", path.native(), kind_of(status.st_mode));
+    return fail(Code::Invalid, "{} is {}, not a regular file", path.native(),
+                kind_of(status.st_mode));
   return fd;
 }
 
@@ -68,7 +70,8 @@ Result<> replace_file(const std::filesystem::path& path, std::string_view bytes,
     return fail_errno(fmt::format("removing the stale {}", staged.native()));
   const Fd fd(::open(staged.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
   if (!fd) return fail_errno(fmt::format("creating {}", staged.native()));
-  if (::fchmod(fd.get(), mode) != 0) return fail_errno(fmt::format("fchmod of {}", staged.native()));
+  if (::fchmod(fd.get(), mode) != 0)
+    return fail_errno(fmt::format("fchmod of {}", staged.native()));
   if (auto written = write_all(fd.get(), bytes); !written)
     return std::unexpected(std::move(written).error().within(staged.native()));
   if (::fsync(fd.get()) != 0) return fail_errno(fmt::format("fsync of {}", staged.native()));
@@ -87,14 +90,18 @@ Result<> make_directories(const std::filesystem::path& path, mode_t mode) {
     built /= part;
     if (built.empty() || built == "/") continue;
     if (::mkdir(built.c_str(), mode) == 0) {
-      if (::chmod(built.c_str(), mode) != 0) return fail_errno(fmt::format("chmod of {}", built.native()));
+      if (::chmod(built.c_str(), mode) != 0)
+        return fail_errno(fmt::format("chmod of {}", built.native()));
       continue;
     }
-    if (errno != EEXIST) return fail_errno(fmt::format("creating the directory {}", built.native()));
+    if (errno != EEXIST)
+      return fail_errno(fmt::format("creating the directory {}", built.native()));
   }
-  struct stat status {};
-  if (::stat(path.c_str(), &status) != 0) return fail_errno(fmt::format("stat of {}", path.native()));
-  if (!S_ISDIR(status.st_mode)) return fail(Code::Invalid, "{} exists and is not a directory", path.native());
+  struct stat status{};
+  if (::stat(path.c_str(), &status) != 0)
+    return fail_errno(fmt::format("stat of {}", path.native()));
+  if (!S_ISDIR(status.st_mode))
+    return fail(Code::Invalid, "{} exists and is not a directory", path.native());
   return {};
 }
 

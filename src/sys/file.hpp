@@ -1,5 +1,5 @@
-// Files by path and by directory descriptor, with bounds on what is read and no surprises on the way
-// (a FIFO cannot block us, a symbolic link in the last component is not followed when writing).
+// Files by path and by directory descriptor, with bounds on what is read and no surprises on the
+// way (a FIFO cannot block us, a symbolic link in the last component is not followed when writing).
 #pragma once
 
 #include <cstdint>
@@ -15,8 +15,8 @@
 
 namespace mohhos::sys {
 
-// Opens a regular file for reading: O_CLOEXEC, O_NONBLOCK (a FIFO cannot hang us), never a directory or
-// device. Errors name the path and what it is instead. [any]
+// Opens a regular file for reading: O_CLOEXEC, O_NONBLOCK (a FIFO cannot hang us), never a
+// directory or device. Errors name the path and what it is instead. [any]
 [[nodiscard]] Result<Fd> open_regular(const std::filesystem::path& path);
 
 // The whole of a regular file of at most `limit` bytes; TooLarge names both numbers. [any]
@@ -28,9 +28,10 @@ namespace mohhos::sys {
 // All of `bytes`, in as many writes as it takes. [any]
 [[nodiscard]] Result<> write_all(int fd, std::string_view bytes);
 
-// Replaces a file whole or not at all: a new file beside it (O_EXCL|O_NOFOLLOW), fsync, rename, fsync of the
-// directory. [any]
-[[nodiscard]] Result<> replace_file(const std::filesystem::path& path, std::string_view bytes, mode_t mode);
+// Replaces a file whole or not at all: a new file beside it (O_EXCL|O_NOFOLLOW), fsync, rename,
+// fsync of the directory. [any]
+[[nodiscard]] Result<> replace_file(const std::filesystem::path& path, std::string_view bytes,
+                                    mode_t mode);
 
 // mkdir -p, each missing component with `mode` whatever the umask. [any]
 [[nodiscard]] Result<> make_directories(const std::filesystem::path& path, mode_t mode);

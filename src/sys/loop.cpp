@@ -6,8 +6,8 @@
 
 namespace mohhos::sys {
 
-// Owned by its Source; `busy` counts the callbacks on the stack, so that a source that is destroyed by
-// its own callback lives until that callback has returned.
+// Owned by its Source; `busy` counts the callbacks on the stack, so that a source that is destroyed
+// by its own callback lives until that callback has returned.
 struct Source::State {
   sd_event_source* source = nullptr;
   std::function<void(std::uint32_t)> on_ready;
@@ -44,19 +44,29 @@ void Source::Release::operator()(State* state) const noexcept {
   sd_event_source_set_enabled(state->source, SD_EVENT_OFF);
 }
 
-void Source::pause() { CHECK(sd_event_source_set_enabled(state_->source, SD_EVENT_OFF) >= 0); }
-void Source::resume() { CHECK(sd_event_source_set_enabled(state_->source, SD_EVENT_ON) >= 0); }
-void Source::watch(std::uint32_t events) { CHECK(sd_event_source_set_io_events(state_->source, events) >= 0); }
+void Source::pause() {
+  CHECK(sd_event_source_set_enabled(state_->source, SD_EVENT_OFF) >= 0);
+}
+void Source::resume() {
+  CHECK(sd_event_source_set_enabled(state_->source, SD_EVENT_ON) >= 0);
+}
+void Source::watch(std::uint32_t events) {
+  CHECK(sd_event_source_set_io_events(state_->source, events) >= 0);
+}
 
-void Loop::Unref::operator()(sd_event* event) const noexcept { sd_event_unref(event); }
+void Loop::Unref::operator()(sd_event* event) const noexcept {
+  sd_event_unref(event);
+}
 
 Result<Loop> Loop::open() {
   sd_event* event = nullptr;
-  if (const int result = sd_event_new(&event); result < 0) return fail_errno(-result, "sd_event_new");
+  if (const int result = sd_event_new(&event); result < 0)
+    return fail_errno(-result, "sd_event_new");
   return Loop(event);
 }
 
-Result<Source> Loop::on_fd(int fd, std::uint32_t events, std::function<void(std::uint32_t)> callback) {
+Result<Source> Loop::on_fd(int fd, std::uint32_t events,
+                           std::function<void(std::uint32_t)> callback) {
   Source source;
   source.state_.reset(new Source::State);
   auto* state = source.state_.get();
@@ -65,7 +75,8 @@ Result<Source> Loop::on_fd(int fd, std::uint32_t events, std::function<void(std:
     auto* self = static_cast<Source::State*>(data);
     return run_callback(self, [&] { self->on_ready(revents); });
   };
-  if (const int result = sd_event_add_io(event_.get(), &state->source, fd, events, ready, state); result < 0)
+  if (const int result = sd_event_add_io(event_.get(), &state->source, fd, events, ready, state);
+      result < 0)
     return fail_errno(-result, "sd_event_add_io");
   return source;
 }
@@ -128,6 +139,8 @@ Result<int> Loop::run() {
   return status;
 }
 
-void Loop::stop(int status) { CHECK(sd_event_exit(event_.get(), status) >= 0); }
+void Loop::stop(int status) {
+  CHECK(sd_event_exit(event_.get(), status) >= 0);
+}
 
 } // namespace mohhos::sys

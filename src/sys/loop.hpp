@@ -1,7 +1,7 @@
 // One event loop, one thread: descriptors, timers and deferred calls over sd-event.
 //
-// A Source unregisters itself when destroyed; destroying a source inside its own callback is allowed.
-// Callbacks run on the loop's thread; they must not block. Nothing here throws.
+// A Source unregisters itself when destroyed; destroying a source inside its own callback is
+// allowed. Callbacks run on the loop's thread; they must not block. Nothing here throws.
 #pragma once
 
 #include <chrono>
@@ -45,13 +45,16 @@ public:
   Loop(Loop&&) noexcept = default;
   Loop& operator=(Loop&&) noexcept = default;
 
-  // The callback gets the epoll events that are ready. The fd stays the caller's and must outlive the
-  // source.
-  [[nodiscard]] Result<Source> on_fd(int fd, std::uint32_t events, std::function<void(std::uint32_t)> callback);
+  // The callback gets the epoll events that are ready. The fd stays the caller's and must outlive
+  // the source.
+  [[nodiscard]] Result<Source> on_fd(int fd, std::uint32_t events,
+                                     std::function<void(std::uint32_t)> callback);
   // Once, `after` from now (CLOCK_MONOTONIC).
-  [[nodiscard]] Result<Source> after(std::chrono::microseconds after, std::function<void()> callback);
+  [[nodiscard]] Result<Source> after(std::chrono::microseconds after,
+                                     std::function<void()> callback);
   // Again and again; the callback's own time does not shift the next one.
-  [[nodiscard]] Result<Source> every(std::chrono::microseconds period, std::function<void()> callback);
+  [[nodiscard]] Result<Source> every(std::chrono::microseconds period,
+                                     std::function<void()> callback);
   // Once, on the loop's next turn.
   [[nodiscard]] Result<Source> defer(std::function<void()> callback);
 

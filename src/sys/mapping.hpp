@@ -12,7 +12,8 @@ namespace mohhos::sys {
 class Mapping {
 public:
   Mapping() = default;
-  Mapping(void* address, std::size_t size) : address_(static_cast<std::byte*>(address)), size_(size) {}
+  Mapping(void* address, std::size_t size)
+      : address_(static_cast<std::byte*>(address)), size_(size) {}
   Mapping(Mapping&& other) noexcept;
   Mapping& operator=(Mapping&& other) noexcept;
   Mapping(const Mapping&) = delete;
@@ -31,7 +32,8 @@ private:
 enum class Access { ReadOnly, ReadWrite };
 
 // Maps [offset, offset+size) shared. The caller has checked the file's size and seals. [any]
-[[nodiscard]] Result<Mapping> map_shared(int fd, std::size_t offset, std::size_t size, Access access);
+[[nodiscard]] Result<Mapping> map_shared(int fd, std::size_t offset, std::size_t size,
+                                         Access access);
 
 // Maps the whole of a sealed memfd read-only; Untrusted if its content can still change. [any]
 [[nodiscard]] Result<Mapping> map_sealed(int fd);

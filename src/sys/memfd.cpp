@@ -29,7 +29,7 @@ Result<Fd> make_sealed(const char* name, std::span<const std::byte> bytes) {
 }
 
 Result<Fd> seal_file(int file_fd, const char* name, Bytes limit) {
-  struct stat status {};
+  struct stat status{};
   if (::fstat(file_fd, &status) != 0) return fail_errno("fstat");
   if (static_cast<std::uint64_t>(status.st_size) > limit.count)
     return fail(Code::TooLarge, "{} bytes, and the limit is {}", status.st_size, limit.count);
@@ -42,7 +42,8 @@ Result<Fd> seal_file(int file_fd, const char* name, Bytes limit) {
     if (got < 0) return fail_errno("read");
     if (got == 0) break;
     copied += static_cast<std::uint64_t>(got);
-    if (copied > limit.count) return fail(Code::TooLarge, "it grew past the limit of {} bytes", limit.count);
+    if (copied > limit.count)
+      return fail(Code::TooLarge, "it grew past the limit of {} bytes", limit.count);
     TRY(write_all(fd.get(), {chunk, static_cast<std::size_t>(got)}));
   }
   TRY(add_seals(fd.get(), kSealedContent));
@@ -51,7 +52,8 @@ Result<Fd> seal_file(int file_fd, const char* name, Bytes limit) {
 
 Result<> add_seals(int fd, int seals) {
   if (::fcntl(fd, F_ADD_SEALS, seals) == 0) return {};
-  if (errno == EBUSY) return fail(Code::Refused, "somebody still has the memory mapped for writing");
+  if (errno == EBUSY)
+    return fail(Code::Refused, "somebody still has the memory mapped for writing");
   return fail_errno("F_ADD_SEALS");
 }
 
@@ -60,7 +62,7 @@ Result<Bytes> verify_seals(int fd, int seals) {
   if (present < 0) return fail(Code::Untrusted, "not a sealable memory file");
   if ((present & seals) != seals)
     return fail(Code::Untrusted, "its seals are {:#x}, and {:#x} are needed", present, seals);
-  struct stat status {};
+  struct stat status{};
   if (::fstat(fd, &status) != 0) return fail_errno("fstat");
   return Bytes{static_cast<std::uint64_t>(status.st_size)};
 }

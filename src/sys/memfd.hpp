@@ -16,8 +16,9 @@ inline constexpr int kSealedContent = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW
 // Size that nobody can change (rings: the owner goes on writing).
 inline constexpr int kSealedSize = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 
-// An empty memfd that allows sealing, close-on-exec, never executable where the kernel can say so, and
-// fchmod'ed to `mode` (a memfd is born 0777 and could be reopened for writing through /proc). [any]
+// An empty memfd that allows sealing, close-on-exec, never executable where the kernel can say so,
+// and fchmod'ed to `mode` (a memfd is born 0777 and could be reopened for writing through /proc).
+// [any]
 [[nodiscard]] Result<Fd> make_memfd(const char* name, mode_t mode = 0400);
 
 // A memfd with a copy of these bytes, all seals set. [any]
@@ -30,8 +31,8 @@ inline constexpr int kSealedSize = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 // Adds seals; F_SEAL_WRITE fails (Refused) while a writable mapping exists anywhere. [any]
 [[nodiscard]] Result<> add_seals(int fd, int seals);
 
-// Whether fd is a memfd with at least these seals; its size. Anything else is Untrusted. For memory that
-// came from somebody else: check before mapping, or a truncation becomes our SIGBUS. [any]
+// Whether fd is a memfd with at least these seals; its size. Anything else is Untrusted. For memory
+// that came from somebody else: check before mapping, or a truncation becomes our SIGBUS. [any]
 [[nodiscard]] Result<Bytes> verify_seals(int fd, int seals);
 
 } // namespace mohhos::sys

@@ -40,7 +40,9 @@ Result<Address> address_of(const std::filesystem::path& path) {
 bool somebody_answers(const Address& address) {
   const Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!probe) return true; // unknown: treat as alive
-  if (::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address.address), address.size) == 0) return true;
+  if (::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address.address), address.size) ==
+      0)
+    return true;
   return errno != ECONNREFUSED && errno != ENOENT;
 }
 
@@ -85,7 +87,8 @@ Result<> send_message(int socket, std::span<const std::byte> bytes, std::span<co
   do put = ::sendmsg(socket, &header, MSG_NOSIGNAL | MSG_DONTWAIT);
   while (put < 0 && errno == EINTR);
   if (put == static_cast<ssize_t>(bytes.size())) return {};
-  if (errno == EAGAIN || errno == EWOULDBLOCK) return fail(Code::Refused, "the peer's queue is full");
+  if (errno == EAGAIN || errno == EWOULDBLOCK)
+    return fail(Code::Refused, "the peer's queue is full");
   if (errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN)
     return fail(Code::Unreachable, "the peer is gone");
   return fail_errno("sendmsg");
@@ -118,31 +121,36 @@ Result<std::optional<Received>> receive_message(int socket, std::span<std::byte>
 Result<PeerCredentials> peer_credentials(int socket) {
   ucred credentials{};
   socklen_t size = sizeof credentials;
-  if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) return fail_errno("SO_PEERCRED");
+  if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0)
+    return fail_errno("SO_PEERCRED");
   if (size != sizeof credentials) return fail(Code::Failed, "SO_PEERCRED gave {} bytes", size);
   return PeerCredentials{credentials.pid, credentials.uid, credentials.gid};
 }
 
 Result<Fd> listen_unix(const std::filesystem::path& path, mode_t mode) {
   TRY(const Address address, address_of(path));
-  struct stat status {};
+  struct stat status{};
   if (::lstat(path.c_str(), &status) == 0) {
     if (!S_ISSOCK(status.st_mode))
       return fail(Code::Exists, "{} exists and is not a socket; move it away", path.native());
     if (somebody_answers(address))
       return fail(Code::Exists, "{} is in use: another mohhosd answers there", path.native());
-    if (::unlink(path.c_str()) != 0) return fail_errno(fmt::format("removing the stale {}", path.native()));
+    if (::unlink(path.c_str()) != 0)
+      return fail_errno(fmt::format("removing the stale {}", path.native()));
   }
   Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return fail_errno("socket");
   // Until chmod nobody but the owner may connect.
   const mode_t umask_before = ::umask(0177);
-  const int bound = ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address.address), address.size);
+  const int bound =
+      ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address.address), address.size);
   const int bind_error = errno;
   ::umask(umask_before);
   if (bound != 0) return fail_errno(bind_error, fmt::format("binding {}", path.native()));
-  if (::listen(fd.get(), 128) != 0) return fail_errno(fmt::format("listening on {}", path.native()));
-  if (::chmod(path.c_str(), mode) != 0) return fail_errno(fmt::format("chmod of {}", path.native()));
+  if (::listen(fd.get(), 128) != 0)
+    return fail_errno(fmt::format("listening on {}", path.native()));
+  if (::chmod(path.c_str(), mode) != 0)
+    return fail_errno(fmt::format("chmod of {}", path.native()));
   return fd;
 }
 
@@ -151,11 +159,13 @@ Result<Fd> connect_unix(const std::filesystem::path& path) {
   if (!address) return fail(Code::Unreachable, "{}", address.error().text);
   Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd) return fail_errno("socket");
-  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address->address), address->size) != 0) {
+  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address->address), address->size) !=
+      0) {
     const int reason = errno;
     if (reason == EACCES || reason == EPERM)
       return fail(Code::Denied, "{}: you may not connect to it", path.native());
-    return fail(Code::Unreachable, "no mohhosd answers at {}: {}", path.native(), std::strerror(reason)); // NOLINT(concurrency-mt-unsafe)
+    return fail(Code::Unreachable, "no mohhosd answers at {}: {}", path.native(),
+                std::strerror(reason)); // NOLINT(concurrency-mt-unsafe)
   }
   return fd;
 }

@@ -1,7 +1,7 @@
 // Unix sockets that carry fixed-size records and file descriptors.
 //
-// A receiver closes every descriptor that it did not expect, and a message whose ancillary data was cut
-// (MSG_CTRUNC) is an error: a peer that sends too many must cost nothing and gain nothing.
+// A receiver closes every descriptor that it did not expect, and a message whose ancillary data was
+// cut (MSG_CTRUNC) is an error: a peer that sends too many must cost nothing and gain nothing.
 #pragma once
 
 #include <array>
@@ -27,15 +27,18 @@ struct SocketPair {
 [[nodiscard]] Result<SocketPair> make_seqpacket_pair();
 
 struct Received {
-  std::size_t size = 0;    // 0: the peer closed
+  std::size_t size = 0; // 0: the peer closed
   std::vector<Fd> fds;
 };
 
-// One message, never blocking. Refused: the peer's queue is full. Unreachable: the peer is gone. [any]
-[[nodiscard]] Result<> send_message(int socket, std::span<const std::byte> bytes, std::span<const int> fds = {});
+// One message, never blocking. Refused: the peer's queue is full. Unreachable: the peer is gone.
+// [any]
+[[nodiscard]] Result<> send_message(int socket, std::span<const std::byte> bytes,
+                                    std::span<const int> fds = {});
 // One message into `buffer`; nothing when none is waiting. Malformed: longer than the buffer, or
 // descriptors cut off (all that came are closed). size 0: the peer closed. [any]
-[[nodiscard]] Result<std::optional<Received>> receive_message(int socket, std::span<std::byte> buffer);
+[[nodiscard]] Result<std::optional<Received>> receive_message(int socket,
+                                                              std::span<std::byte> buffer);
 
 struct PeerCredentials {
   pid_t pid = 0;
@@ -45,11 +48,12 @@ struct PeerCredentials {
 // SO_PEERCRED; an error is an error, never uid 0. [any]
 [[nodiscard]] Result<PeerCredentials> peer_credentials(int socket);
 
-// Binds and listens on a stream socket, mode as given. A path longer than sun_path is reached through
-// its directory's descriptor. A stale socket (nobody answers) is replaced; a live one is Exists; anything
-// else at the path is left alone and an error. [any]
+// Binds and listens on a stream socket, mode as given. A path longer than sun_path is reached
+// through its directory's descriptor. A stale socket (nobody answers) is replaced; a live one is
+// Exists; anything else at the path is left alone and an error. [any]
 [[nodiscard]] Result<Fd> listen_unix(const std::filesystem::path& path, mode_t mode);
-// Connects a stream socket (blocking mode as asked). Unreachable names the path and the reason. [any]
+// Connects a stream socket (blocking mode as asked). Unreachable names the path and the reason.
+// [any]
 [[nodiscard]] Result<Fd> connect_unix(const std::filesystem::path& path);
 
 } // namespace mohhos::sys
