@@ -1,11 +1,13 @@
-// The link: what an endpoint (a plugin's host, or an application) and the manager say to each other.
+// The link: what an endpoint (a plugin's host, or an application) and the manager say to each
+// other.
 //
-// Fixed-size structs over SOCK_SEQPACKET, descriptors beside them: no parser, nothing to attack. A record
-// whose size, version or type is not exactly right closes the link. Texts are NUL-terminated inside their
-// array or the record is refused. The link carries control only; messages between plugins never pass here.
+// Fixed-size structs over SOCK_SEQPACKET, descriptors beside them: no parser, nothing to attack. A
+// record whose size, version or type is not exactly right closes the link. Texts are NUL-terminated
+// inside their array or the record is refused. The link carries control only; messages between
+// plugins never pass here.
 //
-// Layout rule: explicit widths, no padding that the compiler chooses, checked by static_assert; both sides
-// are built from this header, and kLinkVersion says so at run time.
+// Layout rule: explicit widths, no padding that the compiler chooses, checked by static_assert;
+// both sides are built from this header, and kLinkVersion says so at run time.
 #pragma once
 
 #include <cstddef>
@@ -21,23 +23,23 @@ inline constexpr std::size_t kGroupMax = 128;
 
 enum class LinkType : std::uint16_t {
   // manager → endpoint
-  Operate = 1,      // do one lifecycle step
-  ChannelOpened,    // fds: data, control, data bell, space bell (ring.hpp says who may write which)
-  ChannelRefused,   // answer to OpenChannel
-  ChannelClosed,    // the peer is gone, or was replaced
-  GroupReady,       // answer to OpenGroup: these channels, all opened before
-  GroupStale,       // who belongs to a group may have changed: ask again before the next broadcast
-  SetConfig,        // one key and value; before Operate{Init} all of them, later the changed one
-  Welcome,          // first record to an application: its own id
+  Operate = 1,    // do one lifecycle step
+  ChannelOpened,  // fds: data, control, data bell, space bell (ring.hpp says who may write which)
+  ChannelRefused, // answer to OpenChannel
+  ChannelClosed,  // the peer is gone, or was replaced
+  GroupReady,     // answer to OpenGroup: these channels, all opened before
+  GroupStale,     // who belongs to a group may have changed: ask again before the next broadcast
+  SetConfig,      // one key and value; before Operate{Init} all of them, later the changed one
+  Welcome,        // first record to an application: its own id
   // endpoint → manager
-  Done = 64,        // answer to Operate
+  Done = 64, // answer to Operate
   OpenChannel,
   CloseChannel,
   OpenGroup,
   Subscribe,
   LogLine,
-  Refused,          // the plugin's own SIGSYS handler: a call that the second filter stopped
-  LastWords,        // why this process is about to die
+  Refused,   // the plugin's own SIGSYS handler: a call that the second filter stopped
+  LastWords, // why this process is about to die
 };
 
 enum class Operation : std::uint32_t { Init = 1, Start, Stop, Unload, Configure };
@@ -46,11 +48,12 @@ struct LinkHeader {
   std::uint32_t version = kLinkVersion;
   LinkType type{};
   std::uint16_t reserved = 0;
-  std::uint32_t size = 0; // of the whole record
+  std::uint32_t size = 0;     // of the whole record
   std::uint32_t sequence = 0; // the asker's number; the answer carries the same
 };
 
-// Operate: init, start, stop, unload, in the order that the lifecycle table allows. Done answers each.
+// Operate: init, start, stop, unload, in the order that the lifecycle table allows. Done answers
+// each.
 struct Operate {
   LinkHeader header{.type = LinkType::Operate, .size = sizeof(Operate)};
   Operation operation{};
@@ -60,7 +63,7 @@ struct Operate {
 struct Done {
   LinkHeader header{.type = LinkType::Done, .size = sizeof(Done)};
   Operation operation{};
-  std::int32_t code = 0;   // 0, or a mohhos::Code
+  std::int32_t code = 0;     // 0, or a mohhos::Code
   char text[kTextSize] = {}; // the plugin's own words, when code is not 0
 };
 
@@ -79,8 +82,8 @@ struct ChannelOpened {
   std::uint64_t channel_id = 0;
   std::uint64_t peer_id = 0;
   std::uint64_t ring_bytes = 0;
-  Role role{};                     // what the addressee of this record does on the channel
-  std::uint32_t peer_type = 0;     // model::PluginType; 0xFFFFFFFF: an application
+  Role role{};                 // what the addressee of this record does on the channel
+  std::uint32_t peer_type = 0; // model::PluginType; 0xFFFFFFFF: an application
   std::uint32_t peer_generation = 0;
   std::uint32_t ring_generation = 0; // rises when the sending side is a new process
   char peer_name[kNameSize] = {};
@@ -105,7 +108,7 @@ struct ChannelClosed {
 struct CloseChannel {
   LinkHeader header{.type = LinkType::CloseChannel, .size = sizeof(CloseChannel)};
   std::uint64_t channel_id = 0;
-  CloseReason reason{};       // Broken: the ring's invariants did not hold; the text says which
+  CloseReason reason{}; // Broken: the ring's invariants did not hold; the text says which
   std::uint32_t reserved = 0;
   char text[kTextSize] = {};
 };
@@ -151,7 +154,7 @@ struct Welcome {
 
 struct LogLine {
   LinkHeader header{.type = LinkType::LogLine, .size = sizeof(LogLine)};
-  std::uint32_t level = 0; // 0 error, 1 warning, 2 info, 3 debug
+  std::uint32_t level = 0;   // 0 error, 1 warning, 2 info, 3 debug
   std::uint32_t dropped = 0; // lines before this one that the full link did not take
   char text[kTextSize] = {};
 };
@@ -178,13 +181,14 @@ inline constexpr std::size_t kLinkMaxRecord = 2048;
 template <class T>
 inline constexpr bool kIsLinkRecord =
     std::is_trivially_copyable_v<T> && std::is_standard_layout_v<T> &&
-    std::has_unique_object_representations_v<T> && sizeof(T) <= kLinkMaxRecord && offsetof(T, header) == 0;
+    std::has_unique_object_representations_v<T> && sizeof(T) <= kLinkMaxRecord &&
+    offsetof(T, header) == 0;
 
 static_assert(kIsLinkRecord<Operate> && kIsLinkRecord<Done> && kIsLinkRecord<OpenChannel> &&
-              kIsLinkRecord<ChannelOpened> && kIsLinkRecord<ChannelRefused> && kIsLinkRecord<ChannelClosed> &&
-              kIsLinkRecord<CloseChannel> && kIsLinkRecord<OpenGroup> && kIsLinkRecord<GroupReady> &&
-              kIsLinkRecord<GroupStale> && kIsLinkRecord<Subscribe> && kIsLinkRecord<SetConfig> &&
-              kIsLinkRecord<Welcome> && kIsLinkRecord<LogLine> && kIsLinkRecord<RefusedCall> &&
-              kIsLinkRecord<LastWords>);
+              kIsLinkRecord<ChannelOpened> && kIsLinkRecord<ChannelRefused> &&
+              kIsLinkRecord<ChannelClosed> && kIsLinkRecord<CloseChannel> &&
+              kIsLinkRecord<OpenGroup> && kIsLinkRecord<GroupReady> && kIsLinkRecord<GroupStale> &&
+              kIsLinkRecord<Subscribe> && kIsLinkRecord<SetConfig> && kIsLinkRecord<Welcome> &&
+              kIsLinkRecord<LogLine> && kIsLinkRecord<RefusedCall> && kIsLinkRecord<LastWords>);
 
 } // namespace mohhos::ipc

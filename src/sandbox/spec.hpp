@@ -1,8 +1,10 @@
-// The sandbox as a value: everything that the warden needs to build one, nothing that it has to parse.
+// The sandbox as a value: everything that the warden needs to build one, nothing that it has to
+// parse.
 //
 // The manager compiles it (compile.hpp) from a Grant; it crosses to the warden inside
-// warden::Launch as these very bytes. The warden checks every field again (verify_spec): the manager is
-// only less trusted than the warden, not untrusted, but a taken-over manager should gain little.
+// warden::Launch as these very bytes. The warden checks every field again (verify_spec): the
+// manager is only less trusted than the warden, not untrusted, but a taken-over manager should gain
+// little.
 #pragma once
 
 #include <cstddef>
@@ -26,7 +28,8 @@ enum class MountKind : std::uint32_t {
 };
 
 struct Mount {
-  char source[kPathSize] = {}; // absolute, in the warden's view; opened once, O_PATH, then used by descriptor
+  char source[kPathSize] =
+      {}; // absolute, in the warden's view; opened once, O_PATH, then used by descriptor
   char target[kPathSize] = {}; // absolute, in the sandbox
   MountKind kind{};
   std::uint32_t device_type = 0; // S_IFCHR or S_IFBLK
@@ -36,7 +39,7 @@ struct Mount {
 
 struct Spec {
   std::uint32_t version = kSpecVersion;
-  model::WallSet required = 0;      // a missing one of these refuses the plugin
+  model::WallSet required = 0; // a missing one of these refuses the plugin
   std::uint64_t memory_bytes = 0;
   std::uint32_t cpu_percent = 0;
   std::uint32_t processes = 0;
@@ -51,9 +54,10 @@ struct Spec {
 static_assert(std::is_trivially_copyable_v<Spec> && std::has_unique_object_representations_v<Spec>);
 
 // Where the child finds its descriptors after exec. Nothing else is open.
-inline constexpr int kFdLink = 3;    // ipc/link.hpp, to the manager
-inline constexpr int kFdBoot = 4;    // sealed memfd, boot.hpp: filters, Landlock rules, names
-inline constexpr int kFdGate = 5;    // SOCK_SEQPACKET to the warden: report, listener → 'go'; closed before dlopen
+inline constexpr int kFdLink = 3; // ipc/link.hpp, to the manager
+inline constexpr int kFdBoot = 4; // sealed memfd, boot.hpp: filters, Landlock rules, names
+inline constexpr int kFdGate =
+    5; // SOCK_SEQPACKET to the warden: report, listener → 'go'; closed before dlopen
 
 // Where the sandbox shows the plugin's verified bytes.
 inline constexpr char kPluginPath[] = "/plugin/plugin.so";
