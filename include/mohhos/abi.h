@@ -1,31 +1,33 @@
 /* The contract between a plugin and the process that hosts it: plain C11, and C++ of any age.
  *
- * A plugin is one shared object with one exported symbol, `mohhos_plugin`: a table of callbacks. The host
- * calls them; the plugin calls back through the `mohhos_host_t` that create() gets. Nothing else crosses:
- * no exceptions, no C++ types, no ownership of memory, no file descriptors.
+ * A plugin is one shared object with one exported symbol, `mohhos_plugin`: a table of callbacks.
+ * The host calls them; the plugin calls back through the `mohhos_host_t` that create() gets.
+ * Nothing else crosses: no exceptions, no C++ types, no ownership of memory, no file descriptors.
  *
- * (C++ authors: mohhos/sdk.hpp makes a class of this. C authors and other languages: this is all of it.)
+ * (C++ authors: mohhos/sdk.hpp makes a class of this. C authors and other languages: this is all of
+ * it.)
  *
- * THREADS. The host calls every callback on one thread, the plugin's main thread, one at a time, never one
- * from inside another (exception: none). A plugin may start threads of its own. Each function of the host
- * table says who may call it:
- *   [main]  on the main thread, inside a callback
+ * THREADS. The host calls every callback on one thread, the plugin's main thread, one at a time,
+ * never one from inside another (exception: none). A plugin may start threads of its own. Each
+ * function of the host table says who may call it: [main]  on the main thread, inside a callback
  *   [any]   on any thread, at any time from the start of create() to the return of destroy()
  *
- * TIME. Nanoseconds of CLOCK_MONOTONIC, as uint64_t. Points in time are called ..._at_ns or deadline_ns,
- * durations timeout_ns or delay_ns. 0 as a deadline is none; 0 as a timeout is 'do not wait'.
+ * TIME. Nanoseconds of CLOCK_MONOTONIC, as uint64_t. Points in time are called ..._at_ns or
+ * deadline_ns, durations timeout_ns or delay_ns. 0 as a deadline is none; 0 as a timeout is 'do not
+ * wait'.
  *
- * RESULTS. int32_t: >= 0 is success (and sometimes a count), < 0 is one of MOHHOS_E_... Outputs are written
- * on success only.
+ * RESULTS. int32_t: >= 0 is success (and sometimes a count), < 0 is one of MOHHOS_E_... Outputs are
+ * written on success only.
  *
- * STRINGS are UTF-8 and end in NUL. A string that is passed in is copied before the call returns; one that
- * is handed out lives until the current callback returns.
+ * STRINGS are UTF-8 and end in NUL. A string that is passed in is copied before the call returns;
+ * one that is handed out lives until the current callback returns.
  *
- * LIMITS. A callback that takes longer than the plugin's max_execution_time_ms ends the process. Long work
- * belongs into on_work, in slices, or into a thread of the plugin's own (which then calls wake()).
+ * LIMITS. A callback that takes longer than the plugin's max_execution_time_ms ends the process.
+ * Long work belongs into on_work, in slices, or into a thread of the plugin's own (which then calls
+ * wake()).
  *
- * GROWTH. Structs only grow at the end; struct_size says how much of one the other side knows. A host
- * refuses a plugin whose abi_version differs from its own (MOHHOS_E_INCOMPATIBLE).
+ * GROWTH. Structs only grow at the end; struct_size says how much of one the other side knows. A
+ * host refuses a plugin whose abi_version differs from its own (MOHHOS_E_INCOMPATIBLE).
  */
 #ifndef MOHHOS_ABI_H
 #define MOHHOS_ABI_H
@@ -39,7 +41,8 @@ extern "C" {
 
 #define MOHHOS_ABI_VERSION 1u
 
-/* Failures: the project's codes, negated. The same numbers come out of the C API and plugctl's JSON. */
+/* Failures: the project's codes, negated. The same numbers come out of the C API and plugctl's
+ * JSON. */
 enum {
   MOHHOS_OK = 0,
   MOHHOS_E_FAILED = -1,          /* none of the others fits */
@@ -79,7 +82,8 @@ enum {
   MOHHOS_MSG_CUSTOM = 7
 };
 
-/* US-004's priority_t. Higher first, without starving the rest; 0, and so a zeroed struct, is the usual. */
+/* US-004's priority_t. Higher first, without starving the rest; 0, and so a zeroed struct, is the
+ * usual. */
 enum {
   MOHHOS_PRIORITY_NORMAL = 0,
   MOHHOS_PRIORITY_HIGH = 1,
@@ -98,7 +102,8 @@ enum {
   MOHHOS_TYPE_CUSTOM = 6
 };
 
-/* US-004's capability_set_t, for check_capability(). Bit n of custom_capabilities is MOHHOS_CAP_CUSTOM + n. */
+/* US-004's capability_set_t, for check_capability(). Bit n of custom_capabilities is
+ * MOHHOS_CAP_CUSTOM + n. */
 enum {
   MOHHOS_CAP_ACCESS_FILESYSTEM = 0,
   MOHHOS_CAP_ACCESS_NETWORK = 1,
@@ -109,71 +114,71 @@ enum {
   MOHHOS_CAP_CUSTOM = 32
 };
 
-enum {
-  MOHHOS_LOG_ERROR = 0,
-  MOHHOS_LOG_WARNING = 1,
-  MOHHOS_LOG_INFO = 2,
-  MOHHOS_LOG_DEBUG = 3
-};
+enum { MOHHOS_LOG_ERROR = 0, MOHHOS_LOG_WARNING = 1, MOHHOS_LOG_INFO = 2, MOHHOS_LOG_DEBUG = 3 };
 
-/* A channel that this plugin sends on. Valid until close_channel(), also while its peer restarts. 0 is none. */
+/* A channel that this plugin sends on. Valid until close_channel(), also while its peer restarts. 0
+ * is none. */
 typedef uint64_t mohhos_channel_t;
 
 enum {
-  MOHHOS_MESSAGE_REDELIVERED = 1u /* this process' predecessor died while it handled this very message.
-                                     Reserved: never set in version 1 */
+  MOHHOS_MESSAGE_REDELIVERED = 1u /* this process' predecessor died while it handled this very
+                                     message. Reserved: never set in version 1 */
 };
 
 /* A received message: a view. Owner: the host. Lives until the callback that got it returns.
  *
- * `data` points into the ring, read-only. THE SENDER CAN STILL CHANGE THESE BYTES WHILE YOU READ THEM: they
- * lie in its memory. Copy what you are going to parse or check, then use the copy; reading each byte once is
- * as good as a copy. All the other fields are the host's own and cannot change. */
+ * `data` points into the ring, read-only. THE SENDER CAN STILL CHANGE THESE BYTES WHILE YOU READ
+ * THEM: they lie in its memory. Copy what you are going to parse or check, then use the copy;
+ * reading each byte once is as good as a copy. All the other fields are the host's own and cannot
+ * change. */
 typedef struct mohhos_message {
   uint32_t struct_size;
-  uint32_t flags;           /* MOHHOS_MESSAGE_... */
-  uint64_t id;              /* rises along a channel; 0 never */
-  uint64_t sender;          /* the sender's plugin id. The channel's, not the message's: it cannot be forged */
-  uint64_t correlation;     /* of a request: give it to reply(). 0: nobody waits for an answer */
-  uint64_t sent_at_ns;      /* as the sender says */
-  uint64_t received_at_ns;  /* when the host took it out of the ring; may be shared by a batch */
-  uint64_t deadline_ns;     /* after that the answer interests nobody. 0: none */
-  uint32_t type;            /* MOHHOS_MSG_... */
-  uint32_t priority;        /* MOHHOS_PRIORITY_... */
-  uint32_t event;           /* of MOHHOS_MSG_EVENT_NOTIFY: the event type that was published */
-  uint32_t generation;      /* counts the sender's processes: it rose, so the sender was restarted */
-  uint64_t size;            /* of data, in bytes. Any, also 0 */
-  const void* data;         /* aligned to 8; NULL when size is 0 */
-  const char* sender_name;  /* "" when it is not known */
+  uint32_t flags; /* MOHHOS_MESSAGE_... */
+  uint64_t id;    /* rises along a channel; 0 never */
+  uint64_t
+      sender; /* the sender's plugin id. The channel's, not the message's: it cannot be forged */
+  uint64_t correlation;    /* of a request: give it to reply(). 0: nobody waits for an answer */
+  uint64_t sent_at_ns;     /* as the sender says */
+  uint64_t received_at_ns; /* when the host took it out of the ring; may be shared by a batch */
+  uint64_t deadline_ns;    /* after that the answer interests nobody. 0: none */
+  uint32_t type;           /* MOHHOS_MSG_... */
+  uint32_t priority;       /* MOHHOS_PRIORITY_... */
+  uint32_t event;          /* of MOHHOS_MSG_EVENT_NOTIFY: the event type that was published */
+  uint32_t generation;     /* counts the sender's processes: it rose, so the sender was restarted */
+  uint64_t size;           /* of data, in bytes. Any, also 0 */
+  const void* data;        /* aligned to 8; NULL when size is 0 */
+  const char* sender_name; /* "" when it is not known */
 } mohhos_message_t;
 
-/* How to send. NULL, or all zero after struct_size: MOHHOS_MSG_INIT is no message for plugins, so type 0 means
- * the call's usual type. */
+/* How to send. NULL, or all zero after struct_size: MOHHOS_MSG_INIT is no message for plugins, so
+ * type 0 means the call's usual type. */
 typedef struct mohhos_send_options {
   uint32_t struct_size;
-  uint32_t type;            /* MOHHOS_MSG_...; 0: CUSTOM for send and commit, DATA_REQUEST for request,
-                               EVENT_NOTIFY for publish */
-  uint32_t priority;        /* MOHHOS_PRIORITY_... */
-  uint32_t flags;           /* MOHHOS_SEND_... */
-  uint64_t deadline_ns;     /* travels with the message; 0: none */
-  uint64_t timeout_ns;      /* how long this call may wait for room in the ring */
+  uint32_t type;        /* MOHHOS_MSG_...; 0: CUSTOM for send and commit, DATA_REQUEST for request,
+                           EVENT_NOTIFY for publish */
+  uint32_t priority;    /* MOHHOS_PRIORITY_... */
+  uint32_t flags;       /* MOHHOS_SEND_... */
+  uint64_t deadline_ns; /* travels with the message; 0: none */
+  uint64_t timeout_ns;  /* how long this call may wait for room in the ring */
 } mohhos_send_options_t;
 
 enum {
-  MOHHOS_SEND_MORE = 1u /* more follows at once: the host may wake the peer later (at the latest when the
-                           callback returns). Saves system calls when the peer sleeps */
+  MOHHOS_SEND_MORE = 1u /* more follows at once: the host may wake the peer later (at the latest
+                           when the callback returns). Saves system calls when the peer sleeps */
 };
 
-#define MOHHOS_FOREVER UINT64_MAX /* as a timeout: until it is possible. Mind max_execution_time_ms */
+#define MOHHOS_FOREVER                                                                             \
+  UINT64_MAX /* as a timeout: until it is possible. Mind max_execution_time_ms */
 
-/* How a request ended. status 0: `reply` is the answer. status < 0 and reply not NULL: the peer answered with that
- * error, and the data is its sentence. reply NULL: there is none, because of MOHHOS_E_TIMED_OUT,
- * MOHHOS_E_PEER_GONE, MOHHOS_E_PEER_RESTARTED or MOHHOS_E_CANCELLED. Called exactly once for each request() that
- * returned >= 0, on the main thread, as a callback of its own, never inside request(). */
+/* How a request ended. status 0: `reply` is the answer. status < 0 and reply not NULL: the peer
+ * answered with that error, and the data is its sentence. reply NULL: there is none, because of
+ * MOHHOS_E_TIMED_OUT, MOHHOS_E_PEER_GONE, MOHHOS_E_PEER_RESTARTED or MOHHOS_E_CANCELLED. Called
+ * exactly once for each request() that returned >= 0, on the main thread, as a callback of its own,
+ * never inside request(). */
 typedef void (*mohhos_reply_fn)(void* user, int32_t status, const mohhos_message_t* reply);
 
-/* What the host offers. Owner: the host; lives from create() to the return of destroy(). Every function takes
- * the table itself first. */
+/* What the host offers. Owner: the host; lives from create() to the return of destroy(). Every
+ * function takes the table itself first. */
 typedef struct mohhos_host mohhos_host_t;
 struct mohhos_host {
   uint32_t struct_size;
@@ -184,15 +189,17 @@ struct mohhos_host {
   const char* plugin_name; /* of the manifest */
   void* host_data;         /* the host's */
 
-  /* One line of log with this level. At most 1023 bytes arrive; what a full log does not take is counted and said
-   * with the next line. Never blocks. (stdout and stderr are log lines too.) [any] */
+  /* One line of log with this level. At most 1023 bytes arrive; what a full log does not take is
+   * counted and said with the next line. Never blocks. (stdout and stderr are log lines too.) [any]
+   */
   void (*log)(const mohhos_host_t* host, int32_t level, const char* text);
 
-  /* Why the callback is about to return an error: the sentence that `plugctl info` shows. The last one before the
-   * return counts. [any] */
+  /* Why the callback is about to return an error: the sentence that `plugctl info` shows. The last
+   * one before the return counts. [any] */
   void (*fail)(const mohhos_host_t* host, const char* text);
 
-  /* The value of a configuration key (manifest's [config], replaced by the operator's), or NULL. [main] */
+  /* The value of a configuration key (manifest's [config], replaced by the operator's), or NULL.
+   * [main] */
   const char* (*config_get)(const mohhos_host_t* host, const char* key);
 
   /* 1: granted. 0: not granted. MOHHOS_E_INVALID: no such capability. [any] */
@@ -201,99 +208,112 @@ struct mohhos_host {
   /* Now. [any] */
   uint64_t (*now_ns)(const mohhos_host_t* host);
 
-  /* Has on_work called soon, also from another thread: how a plugin's own thread hands something over. Calls
-   * before the next on_work count as one. [any] */
+  /* Has on_work called soon, also from another thread: how a plugin's own thread hands something
+   * over. Calls before the next on_work count as one. [any] */
   void (*wake)(const mohhos_host_t* host);
 
-  /* Has on_work called after this time. One timer per plugin: a new call replaces the older one. [main] */
+  /* Has on_work called after this time. One timer per plugin: a new call replaces the older one.
+   * [main] */
   void (*wake_after)(const mohhos_host_t* host, uint64_t delay_ns);
 
-  /* Opens the channel to a plugin, by id or (target_id 0) by name. Both manifests must allow it (send_to here,
-   * receive_from there). Asks the manager and waits for its answer, so: once, in on_start, and keep the handle.
-   * Opening the same peer again gives the same channel. on_start and later. [main]
-   * DENIED, NOT_FOUND, NOT_RUNNING (the peer is not loaded far enough), TIMED_OUT, UNREACHABLE. */
+  /* Opens the channel to a plugin, by id or (target_id 0) by name. Both manifests must allow it
+   * (send_to here, receive_from there). Asks the manager and waits for its answer, so: once, in
+   * on_start, and keep the handle. Opening the same peer again gives the same channel. on_start and
+   * later. [main] DENIED, NOT_FOUND, NOT_RUNNING (the peer is not loaded far enough), TIMED_OUT,
+   * UNREACHABLE. */
   int32_t (*open_channel)(const mohhos_host_t* host, uint64_t target_id, const char* target_name,
                           uint64_t timeout_ns, mohhos_channel_t* channel);
 
   /* Gives a channel back. What was sent on it is still delivered. [main] */
   int32_t (*close_channel)(const mohhos_host_t* host, mohhos_channel_t channel);
 
-  /* Copies `size` bytes into the ring and publishes them: then it is sent, and survives this process. options may
-   * be NULL. [main]
-   * REFUSED (full, timeout 0), TIMED_OUT (full all the time), TOO_LARGE, PEER_GONE, PEER_RESTARTED (once for each
-   * restart; the next call reaches the new process). */
-  int32_t (*send)(const mohhos_host_t* host, mohhos_channel_t channel, const mohhos_send_options_t* options,
-                  const void* data, size_t size);
+  /* Copies `size` bytes into the ring and publishes them: then it is sent, and survives this
+   * process. options may be NULL. [main] REFUSED (full, timeout 0), TIMED_OUT (full all the time),
+   * TOO_LARGE, PEER_GONE, PEER_RESTARTED (once for each restart; the next call reaches the new
+   * process). */
+  int32_t (*send)(const mohhos_host_t* host, mohhos_channel_t channel,
+                  const mohhos_send_options_t* options, const void* data, size_t size);
 
-  /* Zero copy: lends `size` bytes of the ring to write into (aligned to 8, not zeroed); commit() publishes the
-   * first `size` of them, 0 <= size <= the loan. One loan per channel at a time; a loan that is not committed when
-   * the callback returns is taken back. Cost does not depend on size. [main] Errors as send. */
-  int32_t (*loan)(const mohhos_host_t* host, mohhos_channel_t channel, size_t size, uint64_t timeout_ns,
-                  void** data);
-  int32_t (*commit)(const mohhos_host_t* host, mohhos_channel_t channel, const mohhos_send_options_t* options,
-                    size_t size);
+  /* Zero copy: lends `size` bytes of the ring to write into (aligned to 8, not zeroed); commit()
+   * publishes the first `size` of them, 0 <= size <= the loan. One loan per channel at a time; a
+   * loan that is not committed when the callback returns is taken back. Cost does not depend on
+   * size. [main] Errors as send. */
+  int32_t (*loan)(const mohhos_host_t* host, mohhos_channel_t channel, size_t size,
+                  uint64_t timeout_ns, void** data);
+  int32_t (*commit)(const mohhos_host_t* host, mohhos_channel_t channel,
+                    const mohhos_send_options_t* options, size_t size);
 
-  /* Sends and asks for an answer within timeout_ns, which `done` gets together with `user`. options->deadline_ns
-   * is not used: the deadline is now + timeout_ns. [main] Errors as send; then `done` is not called. */
-  int32_t (*request)(const mohhos_host_t* host, mohhos_channel_t channel, const mohhos_send_options_t* options,
-                     const void* data, size_t size, uint64_t timeout_ns, mohhos_reply_fn done, void* user);
+  /* Sends and asks for an answer within timeout_ns, which `done` gets together with `user`.
+   * options->deadline_ns is not used: the deadline is now + timeout_ns. [main] Errors as send; then
+   * `done` is not called. */
+  int32_t (*request)(const mohhos_host_t* host, mohhos_channel_t channel,
+                     const mohhos_send_options_t* options, const void* data, size_t size,
+                     uint64_t timeout_ns, mohhos_reply_fn done, void* user);
 
-  /* Answers a request: sender and correlation as they were in its message, now or in a later callback, once. status
-   * 0 and the answer; or MOHHOS_E_... and a sentence. Waits up to timeout_ns for room. [main]
-   * NOT_FOUND: nobody waits for this (any more). Otherwise errors as send. */
+  /* Answers a request: sender and correlation as they were in its message, now or in a later
+   * callback, once. status 0 and the answer; or MOHHOS_E_... and a sentence. Waits up to timeout_ns
+   * for room. [main] NOT_FOUND: nobody waits for this (any more). Otherwise errors as send. */
   int32_t (*reply)(const mohhos_host_t* host, uint64_t sender, uint64_t correlation, int32_t status,
                    const void* data, size_t size, uint64_t timeout_ns);
 
-  /* Sends to every running plugin of a type that the ACLs let us reach. Returns how many were sent to; one whose
-   * ring is full after timeout_ns is not counted. [main] */
-  int32_t (*broadcast)(const mohhos_host_t* host, uint32_t plugin_type, const mohhos_send_options_t* options,
-                       const void* data, size_t size);
+  /* Sends to every running plugin of a type that the ACLs let us reach. Returns how many were sent
+   * to; one whose ring is full after timeout_ns is not counted. [main] */
+  int32_t (*broadcast)(const mohhos_host_t* host, uint32_t plugin_type,
+                       const mohhos_send_options_t* options, const void* data, size_t size);
 
-  /* Sends to everybody who subscribed to this event type; otherwise as broadcast. Event types are numbers that
-   * plugins agree on. [main] */
-  int32_t (*publish)(const mohhos_host_t* host, uint32_t event, const mohhos_send_options_t* options,
-                     const void* data, size_t size);
+  /* Sends to everybody who subscribed to this event type; otherwise as broadcast. Event types are
+   * numbers that plugins agree on. [main] */
+  int32_t (*publish)(const mohhos_host_t* host, uint32_t event,
+                     const mohhos_send_options_t* options, const void* data, size_t size);
 
-  /* Asks for these event types from one publisher, or (publisher 0) from all. Adds to earlier ones. They arrive in
-   * on_message as MOHHOS_MSG_EVENT_NOTIFY. on_start and later. [main] TOO_LARGE: more than 31 at once. */
-  int32_t (*subscribe)(const mohhos_host_t* host, uint64_t publisher, const uint32_t* events, size_t count);
+  /* Asks for these event types from one publisher, or (publisher 0) from all. Adds to earlier ones.
+   * They arrive in on_message as MOHHOS_MSG_EVENT_NOTIFY. on_start and later. [main] TOO_LARGE:
+   * more than 31 at once. */
+  int32_t (*subscribe)(const mohhos_host_t* host, uint64_t publisher, const uint32_t* events,
+                       size_t count);
 };
 
 /* Values of on_peer. */
 enum {
   MOHHOS_PEER_GONE = 1,
   MOHHOS_PEER_RESTARTED = 2,
-  MOHHOS_PEER_BROKEN = 3, /* it wrote nonsense into its ring; the channel is closed and the fact is recorded */
+  MOHHOS_PEER_BROKEN =
+      3, /* it wrote nonsense into its ring; the channel is closed and the fact is recorded */
   MOHHOS_PEER_REVOKED = 4 /* the operator or the manager closed the channel */
 };
 
-/* The plugin. One constant with static lifetime. Callbacks may be NULL unless said otherwise. An error from on_init
- * or on_start (>= 0 is success everywhere) ends the operation with fail()'s text; an error from any other callback
- * ends the process: the plugin goes to ERROR with that text. */
+/* The plugin. One constant with static lifetime. Callbacks may be NULL unless said otherwise. An
+ * error from on_init or on_start (>= 0 is success everywhere) ends the operation with fail()'s
+ * text; an error from any other callback ends the process: the plugin goes to ERROR with that text.
+ */
 typedef struct mohhos_plugin {
   uint32_t struct_size; /* sizeof(mohhos_plugin_t) */
   uint32_t abi_version; /* MOHHOS_ABI_VERSION */
   const char* name;     /* as in the manifest, or NULL: then it is not checked */
 
-  /* Makes the plugin's state; whatever is returned is `self` in all that follows. Must not be NULL in the table;
-   * returning NULL is a failure. No messages yet: only the [any] functions and config_get. */
+  /* Makes the plugin's state; whatever is returned is `self` in all that follows. Must not be NULL
+   * in the table; returning NULL is a failure. No messages yet: only the [any] functions and
+   * config_get. */
   void* (*create)(const mohhos_host_t* host);
 
-  /* After create(), with the configuration complete: get everything that start needs (files, tables, threads). The
-   * plugin is LOADED when it returns. */
+  /* After create(), with the configuration complete: get everything that start needs (files,
+   * tables, threads). The plugin is LOADED when it returns. */
   int32_t (*on_init)(void* self);
 
-  /* LOADED → RUNNING. From here on messages arrive, and channels may be opened. Also after on_stop, again. */
+  /* LOADED → RUNNING. From here on messages arrive, and channels may be opened. Also after on_stop,
+   * again. */
   int32_t (*on_start)(void* self);
 
   /* RUNNING → LOADED. No messages and no work afterwards, until on_start. */
   int32_t (*on_stop)(void* self);
 
-  /* One message. What is sent with a correlation wants a reply(). Responses do not come here but to their `done`. */
+  /* One message. What is sent with a correlation wants a reply(). Responses do not come here but to
+   * their `done`. */
   int32_t (*on_message)(void* self, const mohhos_message_t* message);
 
-  /* A slice of the plugin's own work, between messages, while RUNNING. Aim at less than a millisecond. Return 1 to be
-   * called again at once (after the messages that wait), 0 to be left alone until wake(), wake_after() or on_start. */
+  /* A slice of the plugin's own work, between messages, while RUNNING. Aim at less than a
+   * millisecond. Return 1 to be called again at once (after the messages that wait), 0 to be left
+   * alone until wake(), wake_after() or on_start. */
   int32_t (*on_work)(void* self);
 
   /* A configuration value changed while loaded. config_get already gives the new one. */
@@ -307,7 +327,7 @@ typedef struct mohhos_plugin {
 } mohhos_plugin_t;
 
 #if defined(__GNUC__)
-#define MOHHOS_EXPORT __attribute__((visibility("default"), used))
+#define MOHHOS_EXPORT __attribute__((visibility("default")))
 #else
 #define MOHHOS_EXPORT
 #endif
