@@ -1,6 +1,6 @@
-// Runs a fuzz harness without a fuzzer: every file of the given files and directories, every truncation of
-// the small ones, and a fixed number of mutations of each (one flipped bit, one overwritten byte, one removed
-// span), from a fixed seed, so that a failure in ctest repeats.
+// Runs a fuzz harness without a fuzzer: every file of the given files and directories, every
+// truncation of the small ones, and a fixed number of mutations of each (one flipped bit, one
+// overwritten byte, one removed span), from a fixed seed, so that a failure in ctest repeats.
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
