@@ -1,0 +1,83 @@
+/* Messages of US-004 between a program and plugins.
+ *
+ * The program is an endpoint of its own, opened on first use ("application" in plugins' ACLs). Messages move
+ * through shared memory that only their sender can write; the daemon decides who may talk to whom, and no message
+ * passes through it.
+ *
+ * Threads and errors: as plugin_manager.h. A thread that waits in plugin_receive_message does not hold up
+ * others that send. */
+#ifndef MOHHOS_IPC_H
+#define MOHHOS_IPC_H
+
+#include "mohhos/errors.h"
+#include "mohhos/export.h"
+#include "mohhos/types.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* (ours) Unique among one sender's messages; 0: none. */
+typedef uint64_t message_id_t;
+/* (ours) A number that publishers and subscribers agree on. */
+typedef uint32_t event_type_t;
+/* (ours) Higher first; 0, what an initializer leaves out, is normal. */
+typedef int32_t priority_t;
+#define PRIORITY_LOW (-1)
+#define PRIORITY_NORMAL 0
+#define PRIORITY_HIGH 1
+#define PRIORITY_URGENT 2
+
+typedef enum {
+    MSG_PLUGIN_INIT = 0,
+    MSG_PLUGIN_SHUTDOWN = 1,
+    MSG_PLUGIN_CONFIG_UPDATE = 2,
+    MSG_PLUGIN_DATA_REQUEST = 3,
+    MSG_PLUGIN_DATA_RESPONSE = 4,
+    MSG_PLUGIN_EVENT_NOTIFY = 5,
+    MSG_PLUGIN_AI_INFERENCE = 6,
+    MSG_PLUGIN_CUSTOM = 7
+} message_type_t;
+
+typedef struct {
+    message_id_t id;
+    plugin_id_t sender;
+    plugin_id_t receiver;
+    message_type_t type;
+    uint32_t data_size;
+    void* data;
+    uint64_t timestamp;
+    priority_t priority;
+} plugin_message_t;
+
+/* Sends a copy of data[0..data_size); the caller keeps `data`. Returns when the message is published in the
+ * receiver's ring: from then on it survives the death of either side. Reads type, data_size, data and
+ * priority; on success fills id, sender, receiver and timestamp (nanoseconds of CLOCK_MONOTONIC). Waits for
+ * room for at most a second.
+ * Errors: INVALID (data NULL but data_size not 0, unknown type), NOT_FOUND, DENIED (the plugin's receive_from
+ * does not name "application"), TOO_LARGE, REFUSED or TIMED_OUT (full ring), PEER_GONE, UNREACHABLE. */
+MOHHOS_API int plugin_send_message(plugin_id_t target, plugin_message_t* message);
+
+/* The next message for this program; waits for timeout_ms (0: only looks). Overwrites *message whole.
+ * message->data is a copy that the library allocated: the caller frees it with plugin_message_free.
+ * Errors: TIMED_OUT, UNREACHABLE, EXHAUSTED (the message stays and can be received again). */
+MOHHOS_API int plugin_receive_message(plugin_message_t* message, uint32_t timeout_ms);
+
+/* Frees message->data as plugin_receive_message allocated it and sets it to NULL; the struct is the caller's.
+ * NULL is allowed. Never for a message whose data is the caller's own. */
+MOHHOS_API void plugin_message_free(plugin_message_t* message);
+
+/* A copy to every plugin of that type that runs and whose ACL allows it. Returns how many got it, or a
+ * negative error. message->receiver is 0 afterwards. */
+MOHHOS_API int plugin_broadcast_message(plugin_message_t* message, plugin_type_t target_type);
+
+/* From now on this program receives the MSG_PLUGIN_EVENT_NOTIFY messages that plugin_id publishes under these
+ * numbers; plugin_id 0: whoever publishes. At most 31 at once. `events` is read before the call returns.
+ * Errors: INVALID, NOT_FOUND, DENIED, UNREACHABLE. */
+MOHHOS_API int plugin_subscribe_events(plugin_id_t plugin_id, event_type_t* events, size_t count);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
