@@ -175,7 +175,7 @@ enum {
  * MOHHOS_E_TIMED_OUT, MOHHOS_E_PEER_GONE, MOHHOS_E_PEER_RESTARTED or MOHHOS_E_CANCELLED. Called
  * exactly once for each request() that returned >= 0, on the main thread, as a callback of its own,
  * never inside request(). */
-typedef void (*mohhos_reply_fn)(void* user, int32_t status, const mohhos_message_t* reply);
+typedef int32_t (*mohhos_reply_fn)(void* user, int32_t status, const mohhos_message_t* reply);
 
 /* What the host offers. Owner: the host; lives from create() to the return of destroy(). Every
  * function takes the table itself first. */
@@ -197,6 +197,11 @@ struct mohhos_host {
   /* Why the callback is about to return an error: the sentence that `plugctl info` shows. The last
    * one before the return counts. [any] */
   void (*fail)(const mohhos_host_t* host, const char* text);
+
+  /* Ends this process at once, with this sentence as the plugin's last words. Does not return. For
+   * what cannot be told by a callback's result: a broken invariant, an exception on a thread of the
+   * plugin's own. [any] */
+  void (*panic)(const mohhos_host_t* host, const char* text);
 
   /* The value of a configuration key (manifest's [config], replaced by the operator's), or NULL.
    * [main] */
