@@ -170,7 +170,7 @@ inline mohhos_send_options_t raw(const SendOptions& options) {
   return {.struct_size = sizeof(mohhos_send_options_t),
           .type = static_cast<std::uint32_t>(options.type),
           .priority = options.priority,
-          .flags = options.more ? MOHHOS_SEND_MORE : 0U,
+          .flags = options.more ? std::uint32_t{MOHHOS_SEND_MORE} : 0U,
           .deadline_ns = options.deadline_ns,
           .timeout_ns = nanoseconds(options.timeout)};
 }
@@ -490,6 +490,5 @@ struct Exported {
 // Once per plugin, at namespace scope: exports Class as this shared object's plugin.
 #define MOHHOS_PLUGIN(Class)                                                                       \
   extern "C" {                                                                                     \
-  MOHHOS_EXPORT constexpr mohhos_plugin_t mohhos_plugin =                                          \
-      ::mohhos::Exported<Class>::table(MOHHOS_PLUGIN_NAME);                                        \
+  constexpr mohhos_plugin_t mohhos_plugin = ::mohhos::Exported<Class>::table(MOHHOS_PLUGIN_NAME);  \
   }
