@@ -85,10 +85,10 @@ enum {
 /* US-004's priority_t. Higher first, without starving the rest; 0, and so a zeroed struct, is the
  * usual. */
 enum {
+  MOHHOS_PRIORITY_LOW = -1,
   MOHHOS_PRIORITY_NORMAL = 0,
   MOHHOS_PRIORITY_HIGH = 1,
-  MOHHOS_PRIORITY_URGENT = 2,
-  MOHHOS_PRIORITY_CRITICAL = 3
+  MOHHOS_PRIORITY_URGENT = 2
 };
 
 /* US-004's plugin_type_t, number for number; what broadcast() addresses. */
@@ -142,7 +142,7 @@ typedef struct mohhos_message {
   uint64_t received_at_ns; /* when the host took it out of the ring; may be shared by a batch */
   uint64_t deadline_ns;    /* after that the answer interests nobody. 0: none */
   uint32_t type;           /* MOHHOS_MSG_... */
-  uint32_t priority;       /* MOHHOS_PRIORITY_... */
+  int32_t priority;        /* MOHHOS_PRIORITY_... */
   uint32_t event;          /* of MOHHOS_MSG_EVENT_NOTIFY: the event type that was published */
   uint32_t generation;     /* counts the sender's processes: it rose, so the sender was restarted */
   uint64_t size;           /* of data, in bytes. Any, also 0 */
@@ -156,7 +156,7 @@ typedef struct mohhos_send_options {
   uint32_t struct_size;
   uint32_t type;        /* MOHHOS_MSG_...; 0: CUSTOM for send and commit, DATA_REQUEST for request,
                            EVENT_NOTIFY for publish */
-  uint32_t priority;    /* MOHHOS_PRIORITY_... */
+  int32_t priority;     /* MOHHOS_PRIORITY_... */
   uint32_t flags;       /* MOHHOS_SEND_... */
   uint64_t deadline_ns; /* travels with the message; 0: none */
   uint64_t timeout_ns;  /* how long this call may wait for room in the ring */

@@ -92,7 +92,7 @@ private:
 
 struct SendOptions {
   MessageType type = MessageType::Usual;
-  std::uint32_t priority = MOHHOS_PRIORITY_NORMAL;
+  std::int32_t priority = MOHHOS_PRIORITY_NORMAL;
   Duration timeout = std::chrono::seconds(5); // how long to wait for room; 0: refuse at once
   std::uint64_t deadline_ns = 0;              // travels with the message; 0: none
   bool more = false;                          // another one follows at once
@@ -114,7 +114,7 @@ public:
   [[nodiscard]] std::uint64_t id() const { return message_->id; }
   [[nodiscard]] std::uint64_t sender() const { return message_->sender; }
   [[nodiscard]] std::string_view sender_name() const { return message_->sender_name; }
-  [[nodiscard]] std::uint32_t priority() const { return message_->priority; }
+  [[nodiscard]] std::int32_t priority() const { return message_->priority; }
   [[nodiscard]] std::uint32_t event() const { return message_->event; }
   [[nodiscard]] std::uint32_t generation() const { return message_->generation; }
   [[nodiscard]] std::uint64_t sent_at_ns() const { return message_->sent_at_ns; }
