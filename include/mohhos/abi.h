@@ -223,11 +223,12 @@ struct mohhos_host {
 
   /* Opens the channel to a plugin, by id or (target_id 0) by name. Both manifests must allow it
    * (send_to here, receive_from there). Asks the manager and waits for its answer, so: once, in
-   * on_start, and keep the handle. Opening the same peer again gives the same channel. on_start and
-   * later. [main] DENIED, NOT_FOUND, NOT_RUNNING (the peer is not loaded far enough), TIMED_OUT,
-   * UNREACHABLE. */
+   * on_start, and keep the handle. Opening the same peer again gives the same channel. ring_bytes
+   * is a wish for how much unread messages may take (0: the host's usual): small keeps latency
+   * under load low, large absorbs bursts. on_start and later. [main] DENIED, NOT_FOUND,
+   * NOT_RUNNING, TIMED_OUT, UNREACHABLE. */
   int32_t (*open_channel)(const mohhos_host_t* host, uint64_t target_id, const char* target_name,
-                          uint64_t timeout_ns, mohhos_channel_t* channel);
+                          uint64_t ring_bytes, uint64_t timeout_ns, mohhos_channel_t* channel);
 
   /* Gives a channel back. What was sent on it is still delivered. [main] */
   int32_t (*close_channel)(const mohhos_host_t* host, mohhos_channel_t channel);

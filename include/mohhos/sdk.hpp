@@ -282,21 +282,15 @@ protected:
   void wake() const { host_->wake(host_); }
   void wake_after(Duration delay) const { host_->wake_after(host_, detail::nanoseconds(delay)); }
 
-  // The channel to a plugin. Throws Failure with the peer's name in its text.
-  [[nodiscard]] Channel open(const std::string& target,
+  // The channel to a plugin. Throws Failure with the peer's name in its text. ring_bytes: a wish, 0
+  // is the usual size.
+  [[nodiscard]] Channel open(const std::string& target, std::uint64_t ring_bytes = 0,
                              Duration timeout = std::chrono::seconds(2)) const {
-    mohhos_channel_t channel = 0;
-    detail::demand(
-        host_->open_channel(host_, 0, target.c_str(), detail::nanoseconds(timeout), &channel),
-        "opening a channel to " + target);
-    return {host_, channel};
+    return open_raw(0, target, ring_bytes, timeout);
   }
-  [[nodiscard]] Channel open(std::uint64_t target,
+  [[nodiscard]] Channel open(std::uint64_t target, std::uint64_t ring_bytes = 0,
                              Duration timeout = std::chrono::seconds(2)) const {
-    mohhos_channel_t channel = 0;
-    detail::demand(host_->open_channel(host_, target, "", detail::nanoseconds(timeout), &channel),
-                   "opening a channel to plugin " + std::to_string(target));
-    return {host_, channel};
+    return open_raw(target, {}, ring_bytes, timeout);
   }
 
   // Answers a request, now or later. One whose asker has gone or given up meanwhile is not a
@@ -334,6 +328,16 @@ protected:
   [[nodiscard]] const mohhos_host_t* host() const { return host_; }
 
 private:
+  Channel open_raw(std::uint64_t id, const std::string& name, std::uint64_t ring_bytes,
+                   Duration timeout) const {
+    mohhos_channel_t channel = 0;
+    const auto result = host_->open_channel(host_, id, name.c_str(), ring_bytes,
+                                            detail::nanoseconds(timeout), &channel);
+    if (result < 0)
+      detail::demand(result, "opening a channel to " +
+                                 (name.empty() ? "plugin " + std::to_string(id) : name));
+    return {host_, channel};
+  }
   void answer(const Request& to, std::int32_t status, std::string_view bytes,
               Duration timeout) const {
     const auto result = host_->reply(host_, to.sender, to.correlation, status, bytes.data(),
