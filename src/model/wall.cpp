@@ -41,14 +41,14 @@ constexpr bool rows_in_order() {
 }
 static_assert(rows_in_order(), "every wall has its row, in the order of the enum");
 
-constexpr WallSet walls_of(SandboxLevel level) {
+} // namespace
+
+WallSet walls_of(SandboxLevel level) noexcept {
   WallSet set = 0;
   for (const Row& row : kWalls)
     if (row.needed_for <= level) set |= wall_bit(row.wall);
   return set;
 }
-
-} // namespace
 
 std::string_view wall_name(Wall wall) noexcept {
   const auto index = static_cast<std::size_t>(wall);

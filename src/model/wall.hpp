@@ -53,6 +53,8 @@ enum class SandboxLevel : unsigned char { None = 0, L1 = 1, L2 = 2, L3 = 3 };
 // Without these no plugin runs, whatever the operator's floor. [pure]
 [[nodiscard]] WallSet required_walls() noexcept;
 [[nodiscard]] SandboxLevel level_of(WallSet standing) noexcept;
+// All walls that a level needs. [pure]
+[[nodiscard]] WallSet walls_of(SandboxLevel level) noexcept;
 [[nodiscard]] std::string_view level_name(SandboxLevel level) noexcept; // "none", "L1", "L2", "L3"
 [[nodiscard]] std::optional<SandboxLevel> parse_level(std::string_view text) noexcept;
 
