@@ -25,6 +25,7 @@ enum class MountKind : std::uint32_t {
   ReadOnly,           // the ACL's, read-only
   ReadWrite,          // the ACL's
   Device,             // a device node, its type and number checked after opening
+  Link, // a symbolic link: `source` is its text, relative or absolute; nothing is bound
 };
 
 struct Mount {
@@ -61,5 +62,9 @@ inline constexpr int kFdGate =
 
 // Where the sandbox shows the plugin's verified bytes.
 inline constexpr char kPluginPath[] = "/plugin/plugin.so";
+
+// The whole environment of a plugin.
+inline constexpr const char* kEnvironment[] = {"HOME=/tmp", "LANG=C.UTF-8", "PATH=/usr/bin:/bin",
+                                               "TMPDIR=/tmp"};
 
 } // namespace mohhos::sandbox
