@@ -86,6 +86,8 @@ struct ChannelOpened {
   std::uint32_t peer_type = 0; // model::PluginType; 0xFFFFFFFF: an application
   std::uint32_t peer_generation = 0;
   std::uint32_t ring_generation = 0; // rises when the sending side is a new process
+  std::uint32_t reply_only = 0; // 1: carries responses only; the receiver holds the sender to it
+  std::uint32_t reserved = 0;
   char peer_name[kNameSize] = {};
 };
 
@@ -96,6 +98,8 @@ struct ChannelRefused {
   char text[kTextSize] = {};
 };
 
+// PeerRestarted: the other side is a new process; the channel and what is unread in it go on. The
+// others end it.
 enum class CloseReason : std::uint32_t { PeerGone = 1, PeerRestarted = 2, Broken = 3, Revoked = 4 };
 
 struct ChannelClosed {

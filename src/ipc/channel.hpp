@@ -1,0 +1,90 @@
+// A channel: one direction between two endpoints, as descriptors and as mapped memory.
+//
+// The manager makes the memory and hands out two different ends; it never maps it. Who may write
+// what is the kernel's business: the sender's control and the receiver's data are read-only
+// descriptors of memfds that are 0400 and belong to the manager, so they cannot be opened again for
+// writing. Each side checks seals and size itself before it maps: a memfd that could shrink would
+// be its SIGBUS.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "ipc/ring.hpp"
+#include "sys/fd.hpp"
+#include "sys/mapping.hpp"
+
+namespace mohhos::ipc {
+
+// What the manager keeps of a channel (and gives into the warden's custody): all four, both
+// memories writable.
+struct ChannelMemory {
+  sys::Fd data;
+  sys::Fd control;
+  sys::Fd data_bell;
+  sys::Fd space_bell;
+};
+
+// New memory: sealed against resizing, 0400, headers written, bells made. Invalid unless
+// is_ring_size(). [any]
+[[nodiscard]] Result<ChannelMemory> make_channel_memory(std::uint64_t ring_bytes);
+
+// One side's descriptors, in the order in which they travel with ChannelOpened.
+struct ChannelEnd {
+  sys::Fd data;
+  sys::Fd control;
+  sys::Fd data_bell;
+  sys::Fd space_bell;
+
+  [[nodiscard]] std::array<int, 4> in_order() const {
+    return {data.get(), control.get(), data_bell.get(), space_bell.get()};
+  }
+};
+// Needs /proc/self/fd (the manager's; no endpoint has one). [any]
+[[nodiscard]] Result<ChannelEnd> make_sender_end(const ChannelMemory& memory);
+[[nodiscard]] Result<ChannelEnd> make_receiver_end(const ChannelMemory& memory);
+
+class SendingChannel {
+public:
+  // Untrusted: seals, size or header are not what they must be. `generation`: of this process.
+  // [any]
+  [[nodiscard]] static Result<SendingChannel> attach(ChannelEnd end, std::uint64_t ring_bytes,
+                                                     std::uint32_t generation);
+  [[nodiscard]] RingSender& ring() noexcept { return ring_; }
+  [[nodiscard]] const RingSender& ring() const noexcept { return ring_; }
+  // Publishes, and rings if the receiver sleeps. Returns the message's id. [any]
+  std::uint64_t commit() noexcept;
+  [[nodiscard]] int space_bell() const noexcept { return space_bell_.get(); }
+
+private:
+  SendingChannel(sys::Mapping data, sys::Mapping control, sys::Fd data_bell, sys::Fd space_bell,
+                 RingSender ring);
+  sys::Mapping data_;
+  sys::Mapping control_;
+  sys::Fd data_bell_;
+  sys::Fd space_bell_;
+  RingSender ring_;
+};
+
+class ReceivingChannel {
+public:
+  [[nodiscard]] static Result<ReceivingChannel> attach(ChannelEnd end, std::uint64_t ring_bytes);
+  [[nodiscard]] RingReceiver& ring() noexcept { return ring_; }
+  [[nodiscard]] const RingReceiver& ring() const noexcept { return ring_; }
+  // Acknowledges, and rings if the sender sleeps for space. [any]
+  void release(const View& view) noexcept;
+  // Nothing more to read for now: a sender that waits for space must hear of all of it. [any]
+  void going_idle() noexcept;
+  [[nodiscard]] int data_bell() const noexcept { return data_bell_.get(); }
+
+private:
+  ReceivingChannel(sys::Mapping data, sys::Mapping control, sys::Fd data_bell, sys::Fd space_bell,
+                   RingReceiver ring);
+  sys::Mapping data_;
+  sys::Mapping control_;
+  sys::Fd data_bell_;
+  sys::Fd space_bell_;
+  RingReceiver ring_;
+};
+
+} // namespace mohhos::ipc

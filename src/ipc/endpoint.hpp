@@ -1,0 +1,215 @@
+// One process's whole view of the data plane: its link to the manager, the channels it sends and
+// receives on, the requests it waits for. The plugin host and libmohhos are built on this class.
+//
+// One thread. Nothing here calls back except receive() and call_and_wait(), and those never into
+// themselves: what arrives while something else is waited for is queued and delivered by the next
+// receive().
+//
+//   auto endpoint = Endpoint::open(std::move(link), {});
+//   auto tokenizer = endpoint->open_channel("tokenizer", deadline);
+//   endpoint->send(*tokenizer, {.type = MessageType::Custom}, bytes, deadline);
+//   while (auto message = endpoint->receive(kForever)) { use(**message);
+//   endpoint->release(**message); }
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.hpp"
+#include "base/ids.hpp"
+#include "base/units.hpp"
+#include "ipc/link.hpp"
+#include "ipc/link_codec.hpp"
+#include "ipc/message.hpp"
+#include "model/plugin_type.hpp"
+#include "sys/fd.hpp"
+
+namespace mohhos::ipc {
+
+inline constexpr Monotonic kNoWait{}; // now or not at all
+inline constexpr Monotonic kForever = Monotonic::max();
+
+struct Peer {
+  PluginId id;
+  std::string name;
+  std::optional<model::PluginType> type; // nothing: an application
+  Generation generation;
+};
+
+// A message out of a channel. `info` is a private copy. `payload` is the sender's memory, seen
+// read-only: the sender can still change it, so copy() what you parse. Valid until release().
+struct Message {
+  MessageInfo info;
+  PluginId sender;
+  ChannelId channel;
+  std::span<const std::byte> payload;
+  std::uint64_t end = 0; // Endpoint's own
+
+  [[nodiscard]] std::vector<std::byte> copy() const { return {payload.begin(), payload.end()}; }
+};
+
+// Where an answer goes: take it from the request, keep it as long as you like.
+struct ReplyTo {
+  PluginId asker;
+  std::uint64_t correlation = 0;
+  std::uint64_t deadline_ns = 0;
+};
+[[nodiscard]] inline ReplyTo reply_to(const Message& request) {
+  return {request.sender, request.info.correlation, request.info.deadline_ns};
+}
+
+// The answer to a request, as its owner.
+struct Answer {
+  MessageInfo info;
+  std::vector<std::byte> payload;
+};
+// Called once, from receive() or call_and_wait(). Errors: TimedOut, PeerGone, PeerRestarted,
+// PluginFailed (the peer answered 'no': its words). The message is released when the callback
+// returns.
+using AnswerCallback = std::function<void(Result<const Message*>)>;
+
+// The end of a channel that we sent or received on. PeerRestarted: the peer is a new process, and
+// the channel goes on; requests that the old one had are answered with this error.
+struct Ended {
+  ChannelId channel;
+  PluginId peer;
+  Role role{};
+  Error why; // PeerGone, PeerRestarted, Denied (revoked), Malformed (broken: the text says which
+             // rule)
+};
+
+struct Delivered {
+  std::uint32_t sent = 0;
+  std::uint32_t full = 0;    // members whose ring had no space in time
+  std::uint32_t refused = 0; // members that the ACLs keep apart from us
+};
+
+struct EndpointCounters {
+  std::uint64_t sent = 0;
+  std::uint64_t received = 0;
+  std::uint64_t sleeps = 0;      // times that receive() went to sleep
+  std::uint64_t bells = 0;       // times that a peer was rung: system calls
+  std::uint64_t space_waits = 0; // times that a send had to wait for space
+};
+
+struct EndpointSettings {
+  // How long receive() looks at its rings before it sleeps. A wake-up costs the sender and the
+  // receiver some 30 µs across cores; spinning costs this much CPU for every pause in the traffic.
+  std::chrono::microseconds spin{50};
+  std::uint64_t ring_bytes = 0;         // of channels that we open; 0: the broker's default
+  std::size_t max_held_bytes = 1 << 20; // messages kept aside while call_and_wait() waits
+};
+
+class Endpoint {
+public:
+  // Takes the link (SOCK_SEQPACKET; made non-blocking here is not needed: every call is
+  // MSG_DONTWAIT). [any]
+  [[nodiscard]] static Result<std::unique_ptr<Endpoint>> open(sys::Fd link,
+                                                              const EndpointSettings& settings);
+  ~Endpoint();
+  Endpoint(const Endpoint&) = delete;
+  Endpoint& operator=(const Endpoint&) = delete;
+
+  // Link records that are not the data plane's: Operate, SetConfig, Welcome. Delivered in order by
+  // receive().
+  void on_record(std::function<void(const LinkRecord&)> callback);
+  // Delivered by receive(), after the last message of that channel.
+  void on_ended(std::function<void(const Ended&)> callback);
+
+  // --- channels to send on
+  // ---------------------------------------------------------------------------
+
+  // The channel to a peer; asks the manager the first time. Denied (which ACL line is missing),
+  // NotFound, TimedOut, Unreachable (the link). Other records that arrive meanwhile wait for
+  // receive(). [loop]
+  [[nodiscard]] Result<ChannelId> open_channel(PluginId target, Monotonic deadline);
+  [[nodiscard]] Result<ChannelId> open_channel(std::string_view name, Monotonic deadline);
+  // Who is at the other end; nothing if there is no such channel. [loop]
+  [[nodiscard]] std::optional<Peer> peer(ChannelId channel) const;
+
+  // --- send
+  // ------------------------------------------------------------------------------------------
+
+  // Zero copy: fill the bytes, then commit() on the same channel. When the ring is full: Refused at
+  // once for kNoWait, else waits until the deadline (TimedOut). PeerGone, Malformed (the peer broke
+  // the ring), TooLarge. [loop]
+  [[nodiscard]] Result<std::span<std::byte>> loan(ChannelId channel, std::uint32_t size,
+                                                  const Outgoing& about, Monotonic deadline);
+  // Publishes what was loaned; returns the message's id. [loop]
+  std::uint64_t commit(ChannelId channel);
+  // Both in one, with a copy. [loop]
+  [[nodiscard]] Result<std::uint64_t> send(ChannelId channel, const Outgoing& about,
+                                           std::span<const std::byte> bytes, Monotonic deadline);
+
+  // --- receive
+  // ---------------------------------------------------------------------------------------
+
+  // The next message, fair over the channels; nothing when the deadline passed or interrupt() was
+  // called. Handles link records, answers and ends on the way. Unreachable: the link is gone.
+  // [loop]
+  [[nodiscard]] Result<std::optional<Message>> receive(Monotonic deadline);
+  // The receiver is done with it ('acknowledged'), and with all before it on that channel. [loop]
+  void release(const Message& message);
+  // Makes the running receive() return nothing as soon as the present callback ends. [loop]
+  void interrupt();
+
+  // For a loop of one's own: when prepare_wait() says true there is nothing to do until wait_fd()
+  // is readable or next_deadline() has passed; then receive(kNoWait) until it gives nothing. [loop]
+  [[nodiscard]] int wait_fd() const;
+  [[nodiscard]] bool prepare_wait();
+  [[nodiscard]] Monotonic next_deadline() const;
+
+  // --- requests
+  // --------------------------------------------------------------------------------------
+
+  // Sends a request; the callback gets the answer or a typed end, at the latest at the deadline.
+  // [loop]
+  [[nodiscard]] Result<> call(ChannelId channel, const Outgoing& about,
+                              std::span<const std::byte> bytes, Monotonic deadline,
+                              AnswerCallback callback);
+  // The same, and waits. Messages that arrive meanwhile are kept (copied) for the next receive().
+  // [loop]
+  [[nodiscard]] Result<Answer> call_and_wait(ChannelId channel, const Outgoing& about,
+                                             std::span<const std::byte> bytes, Monotonic deadline);
+  // Answers a request, on a channel of our own to the asker that is opened the first time.
+  // `failed`: the bytes are a sentence that says why not. [loop]
+  [[nodiscard]] Result<> respond(const ReplyTo& to, std::span<const std::byte> bytes,
+                                 Monotonic deadline, bool failed = false);
+
+  // --- groups
+  // ----------------------------------------------------------------------------------------
+
+  // To every running plugin of the type that the ACLs allow. [loop]
+  [[nodiscard]] Result<Delivered> broadcast(model::PluginType type, const Outgoing& about,
+                                            std::span<const std::byte> bytes, Monotonic deadline);
+  // To every subscriber of the event. [loop]
+  [[nodiscard]] Result<Delivered> publish(std::uint32_t event, const Outgoing& about,
+                                          std::span<const std::byte> bytes, Monotonic deadline);
+  // From now on, these events of this publisher (PluginId{}: of anybody). [loop]
+  [[nodiscard]] Result<> subscribe(PluginId publisher, std::span<const std::uint32_t> events);
+
+  // --- the link
+  // --------------------------------------------------------------------------------------
+
+  // Done, LogLine, LastWords… Refused: the manager does not read at present. [loop]
+  template <class T>
+    requires kIsLinkRecord<T>
+  [[nodiscard]] Result<> send_record(const T& record) {
+    return send_link_record(link_fd(), record);
+  }
+  [[nodiscard]] int link_fd() const;
+  [[nodiscard]] EndpointCounters counters() const;
+
+private:
+  struct State;
+  explicit Endpoint(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+} // namespace mohhos::ipc

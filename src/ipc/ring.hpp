@@ -1,0 +1,153 @@
+// The ring's algorithm over memory that is already mapped: one sender, one receiver, no system
+// call.
+//
+// The peer is hostile. It may rewrite every word that it owns at any time, so each shared word is
+// loaded once into a private copy, judged there, and used from there. What breaks a rule breaks the
+// channel (Broken, with the rule's name), never the process.
+//
+// Order of a send: payload and header without the first word; 0 into the first word of the slot
+// behind; then the first word, with release. So what follows the last published record is always 0,
+// a sender may die between any two instructions, and its successor finds the end by walking from
+// the tail.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "base/error.hpp"
+#include "ipc/layout.hpp"
+#include "ipc/message.hpp"
+
+namespace mohhos::ipc {
+
+// Which rule a peer broke; the words are in broken_text(). None: it kept them all.
+enum class Breach : std::uint8_t {
+  None = 0,
+  TailUnaligned,  // receiver's tail is not a multiple of 64
+  TailBackwards,  // receiver's tail went back
+  TailBeyondHead, // receiver's tail passed what was sent
+  WrongTag,       // a record carries the tag of another place or lap
+  WrongType,      // a type that does not exist
+  WrongFlags,     // a flag that does not exist
+  TooLong,        // a record longer than the ring
+  Overrun,        // a record that overlaps one that is not released
+  NotAReply,      // something else than a response on a channel for responses
+  BellStorm,      // the bell rings again and again, and there is no message
+};
+[[nodiscard]] const char* breach_text(Breach breach) noexcept;
+
+// The sender's view of the memory. data: 2 × capacity bytes, the ring mapped twice.
+struct SenderMemory {
+  DataHeader* header = nullptr;
+  std::byte* data = nullptr;
+  const Control* control = nullptr;
+  std::uint64_t capacity = 0;
+};
+
+class RingSender {
+public:
+  // Takes up where the sender before stopped: walks the published records from the receiver's tail.
+  // A tail or a record that breaks a rule ends the walk there: what lies behind was never
+  // published. [any]
+  RingSender(const SenderMemory& memory, std::uint32_t generation) noexcept;
+
+  enum class Outcome : std::uint8_t { Ok, Full, TooLarge, Broken };
+
+  // Space for one message, `size` bytes to fill; valid until commit() or the next loan(), which
+  // forgets it. Full: the receiver has not released enough. [any]
+  [[nodiscard]] Outcome loan(std::uint32_t size, const Outgoing& about,
+                             std::span<std::byte>& bytes) noexcept;
+  // Publishes the loan; returns the message's id. The bytes are the receiver's from here on. [any]
+  std::uint64_t commit() noexcept;
+
+  // Whether the receiver sleeps and was not yet rung for this sleep; orders itself after commit().
+  // When true, ring the data bell. [any]
+  [[nodiscard]] bool must_wake() noexcept;
+
+  // Sleeping until there is space: arm, then try again, then wait for the space bell, then disarm.
+  // [any]
+  void arm() noexcept;
+  void disarm() noexcept;
+
+  [[nodiscard]] Breach breach() const noexcept { return breach_; }
+  [[nodiscard]] std::uint64_t head() const noexcept { return head_; }
+  [[nodiscard]] std::uint64_t capacity() const noexcept { return memory_.capacity; }
+
+private:
+  [[nodiscard]] bool refresh_tail() noexcept;
+  [[nodiscard]] std::byte* at(std::uint64_t position) const noexcept {
+    return memory_.data + (position & (memory_.capacity - 1));
+  }
+
+  SenderMemory memory_;
+  std::uint64_t head_ = 0;
+  std::uint64_t tail_ = 0;   // as last read: the receiver's own may be ahead of it
+  std::uint64_t loaned_ = 0; // the publish word of the open loan, 0: none
+  std::uint32_t generation_;
+  std::uint32_t waiting_ = 0; // our word in DataHeader
+  std::uint32_t rung_ = 0;    // the receiver's sleep that we rang for
+  Breach breach_ = Breach::None;
+};
+
+// The receiver's view of the memory.
+struct ReceiverMemory {
+  const DataHeader* header = nullptr;
+  const std::byte* data = nullptr;
+  Control* control = nullptr;
+  std::uint64_t capacity = 0;
+};
+
+// A message in the ring: `info` is a private copy, `payload` lies in memory that the sender can
+// still write. Copy what you parse. Valid until released.
+struct View {
+  MessageInfo info;
+  std::span<const std::byte> payload;
+  std::uint64_t end = 0; // position behind the record
+};
+
+class RingReceiver {
+public:
+  // Goes on at the tail that the receiver before left: what it had not released comes again. [any]
+  explicit RingReceiver(const ReceiverMemory& memory) noexcept;
+
+  enum class Outcome : std::uint8_t { Message, Empty, Broken };
+
+  // The next message, if there is one. Several may be out before the first is released. [any]
+  [[nodiscard]] Outcome next(View& view) noexcept;
+  // Whether next() would not say Empty. [any]
+  [[nodiscard]] bool ready() const noexcept;
+  // Acknowledges this message and all before it. [any]
+  void release(const View& view) noexcept;
+  // Whether the sender sleeps for space and was not yet rung for this sleep; orders itself after
+  // release(). When true, ring the space bell. Cheap unless the tail crossed an eighth of the ring
+  // or `idle`. [any]
+  [[nodiscard]] bool must_wake(bool idle) noexcept;
+
+  // Sleeping until there is a message: arm, then look once more, then wait for the data bell, then
+  // disarm. The caller puts one seq_cst fence between arming all its rings and looking. [any]
+  void arm() noexcept;
+  void disarm() noexcept;
+
+  // Ends the channel for a reason that the ring itself cannot see (NotAReply, BellStorm). [any]
+  void condemn(Breach breach) noexcept { breach_ = breach; }
+  [[nodiscard]] Breach breach() const noexcept { return breach_; }
+  [[nodiscard]] std::uint64_t tail() const noexcept { return tail_; }
+
+private:
+  [[nodiscard]] Breach judge(const PublishWord& word) const noexcept;
+  [[nodiscard]] const std::byte* at(std::uint64_t position) const noexcept {
+    return memory_.data + (position & (memory_.capacity - 1));
+  }
+
+  ReceiverMemory memory_;
+  std::uint64_t read_ = 0;  // next record to look at
+  std::uint64_t tail_ = 0;  // released up to here
+  std::uint64_t told_ = 0;  // tail at the last look at the sender's waiting word
+  std::uint32_t armed_ = 0; // our word in Control
+  std::uint32_t rung_ = 0;  // the sender's sleep that we rang for
+  Breach breach_ = Breach::None;
+};
+
+} // namespace mohhos::ipc
