@@ -84,6 +84,16 @@ Result<> replace_file(const std::filesystem::path& path, std::string_view bytes,
   return {};
 }
 
+Result<> create_file(const std::filesystem::path& path, std::string_view bytes, mode_t mode) {
+  const Fd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
+  if (!fd) return fail_errno(fmt::format("creating {}", path.native()));
+  if (::fchmod(fd.get(), mode) != 0) return fail_errno(fmt::format("fchmod of {}", path.native()));
+  auto written = write_all(fd.get(), bytes);
+  if (written) return {};
+  (void)::unlink(path.c_str()); // ours, and only half of it
+  return std::unexpected(std::move(written).error().within(path.native()));
+}
+
 Result<> make_directories(const std::filesystem::path& path, mode_t mode) {
   std::filesystem::path built;
   for (const auto& part : path) {
