@@ -32,8 +32,8 @@ struct Config {
   RoleMembers admin;
   std::uint32_t max_connections_per_uid = 64;
   std::uint32_t max_endpoints_per_uid = 16;
-  // [limits] what a manifest that says nothing gets, and what no manifest gets more of
-  model::ResourceLimits default_limits;
+  // [limits] what no plugin gets more of, by US-004's names; a manifest that asks for more gets
+  // this
   model::ResourceLimits max_limits{.max_memory_mb = 16384,
                                    .max_cpu_percent = 6400,
                                    .max_file_descriptors = 65536,
@@ -42,6 +42,7 @@ struct Config {
                                    .max_processes = 4096,
                                    .max_tmp_mb = 4096,
                                    .max_tmp_files = 1'000'000};
+  // [plugins]
   std::uint32_t max_plugins = 1000;
   Bytes max_plugin_bytes = mib(64);
   // [sandbox]
@@ -58,6 +59,10 @@ struct Config {
 
 // The text of one file on top of what is there already. `file` is for errors. [pure]
 [[nodiscard]] Result<> parse_config(std::string_view text, std::string_view file, Config& config);
+
+// The limits that a plugin gets under this ceiling. [pure]
+[[nodiscard]] model::ResourceLimits lower_limits(model::ResourceLimits limits,
+                                                 const model::ResourceLimits& ceiling);
 
 // All files that exist; none is fine. [any]
 [[nodiscard]] Result<Config> read_config(const model::Paths& paths);

@@ -41,7 +41,7 @@ struct Caller {
 struct LoadRequest {
   std::string path; // of the file; only for people when `image` is there
   sys::Fd image;    // the plugin's bytes: a sealed memfd, or any regular file (it is copied); or
-                 // nothing: the manager opens `path` and `path`.minisig with its own rights
+                    // nothing: the manager opens `path` and `path`.minisig with its own rights
   std::string signature; // the text of the .minisig file; with `image` only
 };
 

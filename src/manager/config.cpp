@@ -1,0 +1,252 @@
+#include "manager/config.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <optional>
+#include <span>
+
+#define TOML_EXCEPTIONS 0
+#define TOML_HEADER_ONLY 1
+#include <toml++/toml.h>
+
+#include "sys/file.hpp"
+
+namespace mohhos::manager {
+namespace {
+
+constexpr Bytes kLargestConfig = kib(256);
+constexpr std::uint64_t kMost32 = UINT32_MAX;
+
+// One key of the file: how its value gets into the Config. The setter says what is wrong, without
+// file and line.
+using Setter = Result<> (*)(const toml::node& value, Config& config);
+struct Key {
+  std::string_view section;
+  std::string_view name;
+  Setter set;
+};
+
+Result<std::uint64_t> number(const toml::node& value, std::uint64_t least, std::uint64_t most) {
+  const auto found = value.value_exact<std::int64_t>();
+  if (!found) return fail(Code::Invalid, "it must be a number between {} and {}", least, most);
+  if (*found < 0 || static_cast<std::uint64_t>(*found) < least ||
+      static_cast<std::uint64_t>(*found) > most)
+    return fail(Code::Invalid, "{} is not between {} and {}", *found, least, most);
+  return static_cast<std::uint64_t>(*found);
+}
+
+Result<std::vector<std::uint32_t>> numbers(const toml::node& value) {
+  const toml::array* array = value.as_array();
+  if (array == nullptr)
+    return fail(Code::Invalid, "it must be a list of numbers, like [1000, 1001]");
+  std::vector<std::uint32_t> result;
+  for (const toml::node& element : *array) {
+    TRY(const std::uint64_t one, number(element, 0, kMost32 - 1));
+    result.push_back(static_cast<std::uint32_t>(one));
+  }
+  return result;
+}
+
+template <auto Member, auto List>
+Result<> set_list(const toml::node& value, Config& config) {
+  TRY((config.*Member).*List, numbers(value));
+  return {};
+}
+
+template <auto Member, std::uint64_t Least, std::uint64_t Most>
+Result<> set_number(const toml::node& value, Config& config) {
+  TRY(const std::uint64_t one, number(value, Least, Most));
+  config.*Member = static_cast<std::remove_reference_t<decltype(config.*Member)>>(one);
+  return {};
+}
+
+template <auto Member, std::uint64_t Most>
+Result<> set_limit(const toml::node& value, Config& config) {
+  TRY(const std::uint64_t one, number(value, 0, Most));
+  auto& field = config.max_limits.*Member;
+  field = static_cast<std::remove_reference_t<decltype(field)>>(one);
+  return {};
+}
+
+Result<> set_level(const toml::node& value, Config& config) {
+  const auto text = value.value_exact<std::string_view>();
+  const auto level = text ? model::parse_level(*text) : std::nullopt;
+  if (!level || *level == model::SandboxLevel::None)
+    return fail(Code::Invalid, "it must be \"L1\", \"L2\" or \"L3\"");
+  config.min_level = *level;
+  return {};
+}
+
+Result<> set_libraries(const toml::node& value, Config& config) {
+  constexpr std::string_view kWanted = "it must be a list of library names, like [\"libfoo.so.1\"]";
+  const toml::array* array = value.as_array();
+  if (array == nullptr) return fail(Code::Invalid, "{}", kWanted);
+  std::vector<std::string> names;
+  for (const toml::node& element : *array) {
+    const auto name = element.value_exact<std::string_view>();
+    if (!name || name->empty() || name->find('/') != std::string_view::npos)
+      return fail(Code::Invalid, "{}", kWanted);
+    names.emplace_back(*name);
+  }
+  config.allowed_libraries = std::move(names);
+  return {};
+}
+
+Result<> set_plugin_mb(const toml::node& value, Config& config) {
+  TRY(const std::uint64_t megabytes, number(value, 1, 256));
+  config.max_plugin_bytes = mib(megabytes);
+  return {};
+}
+
+Result<> set_ring_kb(const toml::node& value, Config& config) {
+  TRY(const std::uint64_t kilobytes, number(value, 4, 1024ULL * 1024));
+  if ((kilobytes & (kilobytes - 1)) != 0)
+    return fail(Code::Invalid, "{} is not a power of two", kilobytes);
+  config.ring_bytes = kib(kilobytes);
+  return {};
+}
+
+Result<> set_spin(const toml::node& value, Config& config) {
+  TRY(const std::uint64_t microseconds, number(value, 0, 1'000'000));
+  config.spin = std::chrono::microseconds(static_cast<std::int64_t>(microseconds));
+  return {};
+}
+
+using L = model::ResourceLimits;
+constexpr Key kKeys[] = {
+    {"control", "observe_uids", set_list<&Config::observe, &RoleMembers::uids>},
+    {"control", "observe_gids", set_list<&Config::observe, &RoleMembers::gids>},
+    {"control", "operate_uids", set_list<&Config::operate, &RoleMembers::uids>},
+    {"control", "operate_gids", set_list<&Config::operate, &RoleMembers::gids>},
+    {"control", "admin_uids", set_list<&Config::admin, &RoleMembers::uids>},
+    {"control", "admin_gids", set_list<&Config::admin, &RoleMembers::gids>},
+    {"control", "max_connections_per_uid", set_number<&Config::max_connections_per_uid, 1, 4096>},
+    {"control", "max_endpoints_per_uid", set_number<&Config::max_endpoints_per_uid, 1, 4096>},
+    {"limits", "max_memory_mb", set_limit<&L::max_memory_mb, 1ULL << 24>},
+    {"limits", "max_cpu_percent", set_limit<&L::max_cpu_percent, 100'000>},
+    {"limits", "max_file_descriptors", set_limit<&L::max_file_descriptors, 1ULL << 20>},
+    {"limits", "max_network_connections", set_limit<&L::max_network_connections, kMost32>},
+    {"limits", "max_execution_time_ms", set_limit<&L::max_execution_time_ms, 86'400'000>},
+    {"limits", "max_processes", set_limit<&L::max_processes, 1ULL << 20>},
+    {"limits", "max_tmp_mb", set_limit<&L::max_tmp_mb, 1ULL << 20>},
+    {"limits", "max_tmp_files", set_limit<&L::max_tmp_files, kMost32>},
+    {"plugins", "max_count", set_number<&Config::max_plugins, 1, 100'000>},
+    {"plugins", "max_file_mb", set_plugin_mb},
+    {"sandbox", "min_level", set_level},
+    {"sandbox", "allowed_libraries", set_libraries},
+    {"data", "spin_us", set_spin},
+    {"data", "ring_kb", set_ring_kb},
+};
+
+std::string known_names(std::string_view section) {
+  std::string names;
+  std::string_view last;
+  for (const Key& key : kKeys) {
+    const std::string_view name = section.empty() ? key.section : key.name;
+    if ((!section.empty() && key.section != section) || name == last) continue;
+    names += names.empty() ? "" : ", ";
+    names += name;
+    last = name;
+  }
+  return names;
+}
+
+std::unexpected<Error> wrong(std::string_view file, const toml::source_position& at,
+                             std::string_view what) {
+  return fail(Code::Invalid, "{}:{}: {}", file, at.line, what);
+}
+
+Result<> parse_section(std::string_view file, const toml::key& section, const toml::node& node,
+                       Config& config) {
+  const toml::table* table = node.as_table();
+  const auto known = std::ranges::find(kKeys, section.str(), &Key::section) != std::end(kKeys);
+  if (!known)
+    return wrong(file, section.source().begin,
+                 fmt::format("unknown section [{}]; there are {}", section.str(), known_names("")));
+  if (table == nullptr)
+    return wrong(file, section.source().begin,
+                 fmt::format("{} must be a section: [{}]", section.str(), section.str()));
+  for (const auto& [name, value] : *table) {
+    const auto key = std::ranges::find_if(kKeys, [&](const Key& one) {
+      return one.section == section.str() && one.name == name.str();
+    });
+    if (key == std::end(kKeys))
+      return wrong(file, name.source().begin,
+                   fmt::format("unknown key {} in [{}]; there are {}", name.str(), section.str(),
+                               known_names(section.str())));
+    if (auto set = key->set(value, config); !set)
+      return wrong(file, name.source().begin,
+                   fmt::format("{}.{}: {}", section.str(), name.str(), set.error().text));
+  }
+  return {};
+}
+
+bool is_member(const RoleMembers& members, std::uint32_t uid,
+               const std::vector<std::uint32_t>& gids) {
+  return std::ranges::find(members.uids, uid) != members.uids.end() ||
+         std::ranges::any_of(gids, [&](std::uint32_t gid) {
+           return std::ranges::find(members.gids, gid) != members.gids.end();
+         });
+}
+
+Result<> read_into(const std::filesystem::path& file, Config& config) {
+  TRY(const std::string text, sys::read_file(file, kLargestConfig));
+  return parse_config(text, file.native(), config);
+}
+
+} // namespace
+
+std::string_view role_name(Role role) noexcept {
+  switch (role) {
+  case Role::Observe: return "observe";
+  case Role::Operate: return "operate";
+  case Role::Admin: return "admin";
+  case Role::None: break;
+  }
+  return "none";
+}
+
+Role role_of(const Config& config, std::uint32_t uid, const std::vector<std::uint32_t>& gids,
+             std::uint32_t owner) noexcept {
+  if (uid == 0 || uid == owner || is_member(config.admin, uid, gids)) return Role::Admin;
+  if (is_member(config.operate, uid, gids)) return Role::Operate;
+  if (is_member(config.observe, uid, gids)) return Role::Observe;
+  return Role::None;
+}
+
+Result<> parse_config(std::string_view text, std::string_view file, Config& config) {
+  const toml::parse_result parsed = toml::parse(text, file);
+  if (!parsed) return wrong(file, parsed.error().source().begin, parsed.error().description());
+  for (const auto& [section, node] : parsed.table())
+    TRY(parse_section(file, section, node, config));
+  return {};
+}
+
+model::ResourceLimits lower_limits(model::ResourceLimits limits,
+                                   const model::ResourceLimits& ceiling) {
+  const auto lower = [](auto& value, const auto& most) { value = std::min(value, most); };
+  lower(limits.max_memory_mb, ceiling.max_memory_mb);
+  lower(limits.max_cpu_percent, ceiling.max_cpu_percent);
+  lower(limits.max_file_descriptors, ceiling.max_file_descriptors);
+  lower(limits.max_network_connections, ceiling.max_network_connections);
+  lower(limits.max_execution_time_ms, ceiling.max_execution_time_ms);
+  lower(limits.max_processes, ceiling.max_processes);
+  lower(limits.max_tmp_mb, ceiling.max_tmp_mb);
+  lower(limits.max_tmp_files, ceiling.max_tmp_files);
+  return limits;
+}
+
+Result<Config> read_config(const model::Paths& paths) {
+  Config config;
+  std::error_code error;
+  if (std::filesystem::exists(paths.config(), error)) TRY(read_into(paths.config(), config));
+  std::vector<std::filesystem::path> files;
+  for (std::filesystem::directory_iterator each(paths.etc / "conf.d", error), end;
+       !error && each != end; each.increment(error))
+    if (each->path().extension() == ".toml") files.push_back(each->path());
+  std::ranges::sort(files);
+  for (const auto& file : files) TRY(read_into(file, config));
+  return config;
+}
+
+} // namespace mohhos::manager
