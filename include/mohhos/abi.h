@@ -116,8 +116,8 @@ enum {
 
 enum { MOHHOS_LOG_ERROR = 0, MOHHOS_LOG_WARNING = 1, MOHHOS_LOG_INFO = 2, MOHHOS_LOG_DEBUG = 3 };
 
-/* A channel that this plugin sends on. Valid until close_channel(), also while its peer restarts. 0
- * is none. */
+/* A channel that this plugin sends on. Valid as long as the process, also while its peer
+ * restarts. 0 is none. */
 typedef uint64_t mohhos_channel_t;
 
 enum {
@@ -170,12 +170,21 @@ enum {
 #define MOHHOS_FOREVER                                                                             \
   UINT64_MAX /* as a timeout: until it is possible. Mind max_execution_time_ms */
 
-/* How a request ended. status 0: `reply` is the answer. status < 0 and reply not NULL: the peer
- * answered with that error, and the data is its sentence. reply NULL: there is none, because of
- * MOHHOS_E_TIMED_OUT, MOHHOS_E_PEER_GONE, MOHHOS_E_PEER_RESTARTED or MOHHOS_E_CANCELLED. Called
- * exactly once for each request() that returned >= 0, on the main thread, as a callback of its own,
- * never inside request(). */
+/* How a request ended. status >= 0: `reply` is the answer. status < 0: there is none, and the data
+ * of `reply` is a sentence that says why (not NUL-terminated; sender may be 0):
+ * MOHHOS_E_PLUGIN_FAILED (the peer answered no: the sentence is its own), MOHHOS_E_TIMED_OUT,
+ * MOHHOS_E_PEER_GONE, MOHHOS_E_PEER_RESTARTED, MOHHOS_E_CANCELLED. Called exactly once for each
+ * request() that returned
+ * >= 0, on the main thread, as a callback of its own, never inside request(). Its result is judged
+ * like on_message's. */
 typedef int32_t (*mohhos_reply_fn)(void* user, int32_t status, const mohhos_message_t* reply);
+
+/* Whom to answer: taken from the request's message, kept as long as it takes. */
+typedef struct mohhos_request {
+  uint64_t sender;
+  uint64_t correlation;
+  uint64_t deadline_ns;
+} mohhos_request_t;
 
 /* What the host offers. Owner: the host; lives from create() to the return of destroy(). Every
  * function takes the table itself first. */
@@ -230,9 +239,6 @@ struct mohhos_host {
   int32_t (*open_channel)(const mohhos_host_t* host, uint64_t target_id, const char* target_name,
                           uint64_t ring_bytes, uint64_t timeout_ns, mohhos_channel_t* channel);
 
-  /* Gives a channel back. What was sent on it is still delivered. [main] */
-  int32_t (*close_channel)(const mohhos_host_t* host, mohhos_channel_t channel);
-
   /* Copies `size` bytes into the ring and publishes them: then it is sent, and survives this
    * process. options may be NULL. [main] REFUSED (full, timeout 0), TIMED_OUT (full all the time),
    * TOO_LARGE, PEER_GONE, PEER_RESTARTED (once for each restart; the next call reaches the new
@@ -241,13 +247,11 @@ struct mohhos_host {
                   const mohhos_send_options_t* options, const void* data, size_t size);
 
   /* Zero copy: lends `size` bytes of the ring to write into (aligned to 8, not zeroed); commit()
-   * publishes the first `size` of them, 0 <= size <= the loan. One loan per channel at a time; a
-   * loan that is not committed when the callback returns is taken back. Cost does not depend on
-   * size. [main] Errors as send. */
-  int32_t (*loan)(const mohhos_host_t* host, mohhos_channel_t channel, size_t size,
-                  uint64_t timeout_ns, void** data);
-  int32_t (*commit)(const mohhos_host_t* host, mohhos_channel_t channel,
-                    const mohhos_send_options_t* options, size_t size);
+   * publishes them all. One loan per channel at a time: the next loan or send on it takes back what
+   * was not committed. Cost does not depend on size. [main] Errors as send. */
+  int32_t (*loan)(const mohhos_host_t* host, mohhos_channel_t channel,
+                  const mohhos_send_options_t* options, size_t size, void** data);
+  int32_t (*commit)(const mohhos_host_t* host, mohhos_channel_t channel);
 
   /* Sends and asks for an answer within timeout_ns, which `done` gets together with `user`.
    * options->deadline_ns is not used: the deadline is now + timeout_ns. [main] Errors as send; then
@@ -256,10 +260,11 @@ struct mohhos_host {
                      const mohhos_send_options_t* options, const void* data, size_t size,
                      uint64_t timeout_ns, mohhos_reply_fn done, void* user);
 
-  /* Answers a request: sender and correlation as they were in its message, now or in a later
-   * callback, once. status 0 and the answer; or MOHHOS_E_... and a sentence. Waits up to timeout_ns
-   * for room. [main] NOT_FOUND: nobody waits for this (any more). Otherwise errors as send. */
-  int32_t (*reply)(const mohhos_host_t* host, uint64_t sender, uint64_t correlation, int32_t status,
+  /* Answers a request, now or in a later callback, once. status MOHHOS_OK: these bytes are the
+   * answer; any MOHHOS_E_...: they are a sentence that says why not. Waits up to timeout_ns for
+   * room. [main] TIMED_OUT (also: the request's deadline has passed), PEER_GONE, PEER_RESTARTED:
+   * nobody waits for this any more. Otherwise errors as send. */
+  int32_t (*reply)(const mohhos_host_t* host, const mohhos_request_t* request, int32_t status,
                    const void* data, size_t size, uint64_t timeout_ns);
 
   /* Sends to every running plugin of a type that the ACLs let us reach. Returns how many were sent

@@ -99,10 +99,7 @@ struct SendOptions {
 };
 
 // Whom to answer, for a reply that comes later than the callback. Copies freely.
-struct Request {
-  std::uint64_t sender = 0;
-  std::uint64_t correlation = 0;
-};
+using Request = mohhos_request_t;
 
 // A received message: a view that lives as long as the callback. The sender can still change the
 // bytes under text() and bytes(): copy() what you parse.
@@ -123,7 +120,9 @@ public:
   [[nodiscard]] bool wants_reply() const {
     return message_->correlation != 0 && type() != MessageType::DataResponse;
   }
-  [[nodiscard]] Request request() const { return {message_->sender, message_->correlation}; }
+  [[nodiscard]] Request request() const {
+    return {message_->sender, message_->correlation, message_->deadline_ns};
+  }
 
   [[nodiscard]] std::size_t size() const { return message_->size; }
   [[nodiscard]] bool empty() const { return message_->size == 0; }
@@ -140,23 +139,21 @@ private:
   const mohhos_message_t* message_;
 };
 
-// How a call ended: an answer, the peer's refusal, or why there is neither.
+// How a call ended: with an answer, or with a sentence that says why there is none. A view like
+// Message.
 class Reply {
 public:
-  Reply(std::int32_t status, const mohhos_message_t* message)
+  Reply(std::int32_t status, const mohhos_message_t& message)
       : status_(status), message_(message) {}
 
   [[nodiscard]] bool ok() const { return status_ >= 0; }
-  [[nodiscard]] std::int32_t status() const { return status_; }
-  // The answer's bytes, or the sentence that says why there is none.
-  [[nodiscard]] std::string copy() const {
-    if (message_ != nullptr) return Message(*message_).copy();
-    return ok() ? std::string() : std::string(describe(status_));
-  }
+  [[nodiscard]] std::int32_t status() const { return status_; } // MOHHOS_E_… when not ok()
+  [[nodiscard]] const Message& message() const { return message_; }
+  [[nodiscard]] std::string copy() const { return message_.copy(); }
 
 private:
   std::int32_t status_;
-  const mohhos_message_t* message_;
+  Message message_;
 };
 
 namespace detail {
@@ -202,18 +199,14 @@ public:
     return host_->send(host_, channel_, &raw, bytes.data(), bytes.size());
   }
 
-  // Zero copy: `size` bytes of the ring to write into, then commit() as many of them as were
-  // written.
-  [[nodiscard]] std::span<std::byte> loan(std::size_t size,
-                                          Duration timeout = std::chrono::seconds(5)) const {
+  // Zero copy: `size` bytes of the ring to write into; commit() publishes them all.
+  [[nodiscard]] std::span<std::byte> loan(std::size_t size, const SendOptions& options = {}) const {
+    const auto raw = detail::raw(options);
     void* data = nullptr;
-    detail::demand(host_->loan(host_, channel_, size, detail::nanoseconds(timeout), &data), "loan");
+    detail::demand(host_->loan(host_, channel_, &raw, size, &data), "loan");
     return {static_cast<std::byte*>(data), size};
   }
-  void commit(std::size_t size, const SendOptions& options = {}) const {
-    const auto raw = detail::raw(options);
-    detail::demand(host_->commit(host_, channel_, &raw, size), "commit");
-  }
+  void commit() const { detail::demand(host_->commit(host_, channel_), "commit"); }
 
   // Asks, and has `done` called with the answer (or with why there is none) in a later callback.
   void call(std::string_view bytes, Duration timeout, std::function<void(const Reply&)> done,
@@ -340,9 +333,9 @@ private:
   }
   void answer(const Request& to, std::int32_t status, std::string_view bytes,
               Duration timeout) const {
-    const auto result = host_->reply(host_, to.sender, to.correlation, status, bytes.data(),
-                                     bytes.size(), detail::nanoseconds(timeout));
-    const bool nobody_waits = result == MOHHOS_E_NOT_FOUND || result == MOHHOS_E_PEER_GONE ||
+    const auto result =
+        host_->reply(host_, &to, status, bytes.data(), bytes.size(), detail::nanoseconds(timeout));
+    const bool nobody_waits = result == MOHHOS_E_TIMED_OUT || result == MOHHOS_E_PEER_GONE ||
                               result == MOHHOS_E_PEER_RESTARTED;
     if (!nobody_waits) detail::demand(result, "reply");
   }
@@ -400,7 +393,7 @@ struct PendingCall {
                              const mohhos_message_t* reply) noexcept {
     const std::unique_ptr<PendingCall> call(static_cast<PendingCall*>(user));
     return guard(call->host, [&] {
-      call->done(Reply(status, reply));
+      call->done(Reply(status, *reply));
       return MOHHOS_OK;
     });
   }
