@@ -73,8 +73,6 @@ public:
   [[nodiscard]] const RingReceiver& ring() const noexcept { return ring_; }
   // Acknowledges, and rings if the sender sleeps for space. [any]
   void release(const View& view) noexcept;
-  // Nothing more to read for now: a sender that waits for space must hear of all of it. [any]
-  void going_idle() noexcept;
   [[nodiscard]] int data_bell() const noexcept { return data_bell_.get(); }
 
 private:

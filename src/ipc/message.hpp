@@ -31,13 +31,13 @@ inline constexpr std::uint8_t kMessageTypeCount = 8;
 enum class Priority : std::uint8_t { Low = 0, Normal = 1, High = 2, Critical = 3 };
 
 // What a sender says about a message. The fields below the line travel in the record's extension,
-// and only when one of them is not 0.
+// which is there only when one of them is not 0.
 struct Outgoing {
   MessageType type = MessageType::Custom;
   Priority priority = Priority::Normal;
+  bool failed = false; // a response that is the responder's 'no': its payload is the sentence
   // ---
-  bool failed = false;     // a response that is the responder's 'no': its payload is the sentence
-  std::uint32_t event = 0; // EventNotify: which
+  std::uint32_t event = 0;       // EventNotify: which
   std::uint64_t correlation = 0; // a request's number at the asker; its response carries the same
   std::uint64_t deadline_ns = 0; // CLOCK_MONOTONIC; after it nobody waits for the answer. 0: none
 };

@@ -1,0 +1,163 @@
+#include "ipc/channel.hpp"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/check.hpp"
+#include "ipc/doorbell.hpp"
+#include "ipc/link.hpp"
+#include "sys/memfd.hpp"
+
+namespace mohhos::ipc {
+namespace {
+
+template <class Header>
+Result<sys::Fd> make_memory(const char* name, std::uint64_t size, const Header& header) {
+  TRY(sys::Fd fd, sys::make_memfd(name, 0400));
+  if (::ftruncate(fd.get(), static_cast<off_t>(size)) != 0)
+    return fail_errno(fmt::format("a memory of {} bytes", size));
+  if (::pwrite(fd.get(), &header, sizeof header, 0) != static_cast<ssize_t>(sizeof header))
+    return fail_errno("writing a ring's header");
+  TRY(sys::add_seals(fd.get(), sys::kSealedSize));
+  return fd;
+}
+
+Result<sys::Fd> open_read_only(const sys::Fd& memory) {
+  const std::string path = fmt::format("/proc/self/fd/{}", memory.get());
+  sys::Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) return fail_errno("opening a ring's memory read-only");
+  return fd;
+}
+
+// Seals first: what cannot shrink or grow keeps the size that is read now.
+Result<> check_memory(const sys::Fd& fd, std::string_view what, std::uint64_t size) {
+  auto found = sys::verify_seals(fd.get(), F_SEAL_SHRINK | F_SEAL_GROW);
+  if (!found) return std::unexpected(std::move(found).error().within(what));
+  if (found->count != size)
+    return fail(Code::Untrusted, "{}: {} bytes, and {} are needed", what, found->count, size);
+  return {};
+}
+
+// [header page][ring][ring again]: a record that crosses the ring's end is contiguous all the same.
+Result<sys::Mapping> map_data(const sys::Fd& fd, std::uint64_t capacity, sys::Access access) {
+  const auto ring = static_cast<std::size_t>(capacity);
+  void* const reserved =
+      ::mmap(nullptr, kHeaderPage + 2 * ring, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (reserved == MAP_FAILED) return fail_errno("reserving addresses for a ring");
+  sys::Mapping mapping(reserved, kHeaderPage + 2 * ring);
+  const int protection = access == sys::Access::ReadWrite ? PROT_READ | PROT_WRITE : PROT_READ;
+  const auto place = [&](std::size_t at, std::size_t size, std::size_t offset) {
+    return ::mmap(mapping.data() + at, size, protection, MAP_SHARED | MAP_FIXED, fd.get(),
+                  static_cast<off_t>(offset)) != MAP_FAILED;
+  };
+  if (!place(0, kHeaderPage + ring, 0) || !place(kHeaderPage + ring, ring, kHeaderPage))
+    return fail_errno("mapping a ring");
+  return mapping;
+}
+
+struct Mapped {
+  sys::Mapping data;
+  sys::Mapping control;
+};
+
+Result<Mapped> map_end(const ChannelEnd& end, std::uint64_t ring_bytes, Role role) {
+  if (!is_ring_size(ring_bytes)) return fail(Code::Invalid, "a ring of {} bytes", ring_bytes);
+  TRY(check_memory(end.data, "the ring's data", kHeaderPage + ring_bytes));
+  TRY(check_memory(end.control, "the ring's control", kHeaderPage));
+  const auto data_access = role == Role::Send ? sys::Access::ReadWrite : sys::Access::ReadOnly;
+  const auto control_access = role == Role::Send ? sys::Access::ReadOnly : sys::Access::ReadWrite;
+  Mapped mapped;
+  TRY(mapped.data, map_data(end.data, ring_bytes, data_access));
+  TRY(mapped.control, sys::map_shared(end.control.get(), 0, kHeaderPage, control_access));
+  const auto* header = reinterpret_cast<const DataHeader*>(mapped.data.data());
+  const auto* control = reinterpret_cast<const Control*>(mapped.control.data());
+  if (header->magic != kRingMagic || control->magic != kRingMagic)
+    return fail(Code::Untrusted, "the memory is no ring");
+  if (header->version != kRingVersion || control->version != kRingVersion)
+    return fail(Code::Incompatible, "the ring is of another version than {}", kRingVersion);
+  return mapped;
+}
+
+} // namespace
+
+Result<ChannelMemory> make_channel_memory(std::uint64_t ring_bytes) {
+  if (!is_ring_size(ring_bytes))
+    return fail(Code::Invalid, "a ring of {} bytes: a power of two between {} and {} is needed",
+                ring_bytes, kMinRing, kMaxRing);
+  ChannelMemory memory;
+  TRY(memory.data,
+      make_memory("mohhos-ring", kHeaderPage + ring_bytes, DataHeader{.capacity = ring_bytes}));
+  TRY(memory.control, make_memory("mohhos-ring-control", kHeaderPage, Control{}));
+  TRY(memory.data_bell, make_doorbell());
+  TRY(memory.space_bell, make_doorbell());
+  return memory;
+}
+
+Result<ChannelEnd> make_sender_end(const ChannelMemory& memory) {
+  ChannelEnd end;
+  TRY(end.data, memory.data.duplicate());
+  TRY(end.control, open_read_only(memory.control));
+  TRY(end.data_bell, memory.data_bell.duplicate());
+  TRY(end.space_bell, memory.space_bell.duplicate());
+  return end;
+}
+
+Result<ChannelEnd> make_receiver_end(const ChannelMemory& memory) {
+  ChannelEnd end;
+  TRY(end.data, open_read_only(memory.data));
+  TRY(end.control, memory.control.duplicate());
+  TRY(end.data_bell, memory.data_bell.duplicate());
+  TRY(end.space_bell, memory.space_bell.duplicate());
+  return end;
+}
+
+SendingChannel::SendingChannel(sys::Mapping data, sys::Mapping control, sys::Fd data_bell,
+                               sys::Fd space_bell, RingSender ring)
+    : data_(std::move(data)), control_(std::move(control)), data_bell_(std::move(data_bell)),
+      space_bell_(std::move(space_bell)), ring_(ring) {}
+
+Result<SendingChannel> SendingChannel::attach(ChannelEnd end, std::uint64_t ring_bytes,
+                                              std::uint32_t generation) {
+  TRY(Mapped mapped, map_end(end, ring_bytes, Role::Send));
+  const SenderMemory memory{
+      .header = reinterpret_cast<DataHeader*>(mapped.data.data()),
+      .data = mapped.data.data() + kHeaderPage,
+      .control = reinterpret_cast<const Control*>(mapped.control.data()),
+      .capacity = ring_bytes,
+  };
+  return SendingChannel(std::move(mapped.data), std::move(mapped.control), std::move(end.data_bell),
+                        std::move(end.space_bell), RingSender(memory, generation));
+}
+
+std::uint64_t SendingChannel::commit() noexcept {
+  const std::uint64_t id = ring_.commit();
+  if (ring_.must_wake()) ring_doorbell(data_bell_.get());
+  return id;
+}
+
+ReceivingChannel::ReceivingChannel(sys::Mapping data, sys::Mapping control, sys::Fd data_bell,
+                                   sys::Fd space_bell, RingReceiver ring)
+    : data_(std::move(data)), control_(std::move(control)), data_bell_(std::move(data_bell)),
+      space_bell_(std::move(space_bell)), ring_(ring) {}
+
+Result<ReceivingChannel> ReceivingChannel::attach(ChannelEnd end, std::uint64_t ring_bytes) {
+  TRY(Mapped mapped, map_end(end, ring_bytes, Role::Receive));
+  const ReceiverMemory memory{
+      .header = reinterpret_cast<const DataHeader*>(mapped.data.data()),
+      .data = mapped.data.data() + kHeaderPage,
+      .control = reinterpret_cast<Control*>(mapped.control.data()),
+      .capacity = ring_bytes,
+  };
+  return ReceivingChannel(std::move(mapped.data), std::move(mapped.control),
+                          std::move(end.data_bell), std::move(end.space_bell),
+                          RingReceiver(memory));
+}
+
+void ReceivingChannel::release(const View& view) noexcept {
+  ring_.release(view);
+  if (ring_.must_wake()) ring_doorbell(space_bell_.get());
+}
+
+} // namespace mohhos::ipc

@@ -1,0 +1,118 @@
+#include "ipc/ring.hpp"
+#include "ipc/shared_word.hpp"
+
+#include <array>
+
+#include "base/check.hpp"
+
+namespace mohhos::ipc {
+namespace {
+
+const RecordHeader* header_at(const std::byte* record) {
+  return reinterpret_cast<const RecordHeader*>(record);
+}
+
+// Each field is loaded once; the sender may be changing them.
+void copy_extension(const std::byte* record, MessageInfo& info) {
+  const auto* extension = reinterpret_cast<const RecordExtension*>(record + sizeof(RecordHeader));
+  info.correlation = load_relaxed(&extension->correlation);
+  info.deadline_ns = load_relaxed(&extension->deadline_ns);
+  info.generation = load_relaxed(&extension->generation);
+  info.event = load_relaxed(&extension->event);
+}
+
+} // namespace
+
+RingReceiver::RingReceiver(const ReceiverMemory& memory) noexcept : memory_(memory) {
+  CHECK(is_ring_size(memory.capacity));
+  tail_ = load_relaxed(&memory_.control->tail); // our own, or that of the process before us
+  if (tail_ % kLine != 0) breach_ = Breach::TailUnaligned;
+  read_ = told_ = tail_;
+  // A sleep of the process before us is over.
+  armed_ = (load_relaxed(&memory_.control->armed) + 1) & ~1U;
+  store_relaxed(&memory_.control->armed, armed_);
+}
+
+Breach RingReceiver::judge(const PublishWord& word) const noexcept {
+  if (word.tag != tag_of(read_)) return Breach::WrongTag;
+  if (word.type >= kMessageTypeCount) return Breach::WrongType;
+  if ((word.flags & ~kKnownFlags) != 0) return Breach::WrongFlags;
+  if (word.size > largest_payload(memory_.capacity)) return Breach::TooLong;
+  if (word.extent() > memory_.capacity - kLine - (read_ - tail_)) return Breach::Overrun;
+  return Breach::None;
+}
+
+RingReceiver::Outcome RingReceiver::next(View& view) noexcept {
+  if (breach_ != Breach::None) return Outcome::Broken;
+  const std::byte* const record = at(read_);
+  const std::uint64_t raw = load_acquire(&header_at(record)->publish); // the sender's commit()
+  if (raw == 0) return Outcome::Empty;
+  const PublishWord word = PublishWord::unpack(raw);
+  breach_ = judge(word);
+  if (breach_ != Breach::None) return Outcome::Broken;
+
+  view.info = {
+      .id = message_id(read_),
+      .type = static_cast<MessageType>(word.type),
+      .priority = static_cast<Priority>(word.flags & kPriorityMask),
+      .failed = (word.flags & kFailed) != 0,
+      .size = word.size,
+      .timestamp_ns = load_relaxed(&header_at(record)->timestamp_ns),
+  };
+  if ((word.flags & kExtended) != 0) copy_extension(record, view.info);
+  view.payload = {record + word.header_size(), word.size};
+  read_ += word.extent();
+  view.end = read_;
+  return Outcome::Message;
+}
+
+bool RingReceiver::ready() const noexcept {
+  return breach_ == Breach::None && load_acquire(&header_at(at(read_))->publish) != 0;
+}
+
+void RingReceiver::release(const View& view) noexcept {
+  CHECK(view.end - tail_ <= read_ - tail_);
+  tail_ = view.end;
+  store_release(&memory_.control->tail,
+                tail_); // the sender's refresh_tail(): it may write there now
+}
+
+bool RingReceiver::must_wake() noexcept {
+  const bool crossed = ((tail_ ^ told_) & ~(memory_.capacity / 8 - 1)) != 0;
+  if (tail_ == told_ || (!crossed && ready())) return false;
+  told_ = tail_;
+  store_load_fence(); // the sender: arm(), fence, refresh_tail()
+  const std::uint32_t waiting = load_relaxed(&memory_.header->waiting);
+  if (waiting % 2 == 0 || waiting == rung_) return false;
+  rung_ = waiting;
+  return true;
+}
+
+void RingReceiver::arm() noexcept {
+  store_relaxed(&memory_.control->armed, ++armed_);
+}
+
+void RingReceiver::disarm() noexcept {
+  store_relaxed(&memory_.control->armed, ++armed_);
+}
+
+const char* breach_text(Breach breach) noexcept {
+  static constexpr std::array kTexts = {
+      "no rule was broken",
+      "the receiver's tail is not a multiple of 64",
+      "the receiver's tail went back",
+      "the receiver's tail passed what was sent",
+      "a record carries the tag of another place",
+      "a record has a type that does not exist",
+      "a record has a flag that does not exist",
+      "a record is longer than the ring",
+      "a record overlaps one that is not released",
+      "something else than a response came on a channel for responses",
+      "the bell rings again and again without a message",
+  };
+  static_assert(kTexts.size() == static_cast<std::size_t>(Breach::BellStorm) + 1);
+  const auto index = static_cast<std::size_t>(breach);
+  return index < kTexts.size() ? kTexts[index] : "an unknown rule";
+}
+
+} // namespace mohhos::ipc

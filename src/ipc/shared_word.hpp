@@ -1,0 +1,58 @@
+// Words that another process reads or writes while we do. Each access is one load or one store of
+// the whole word, named by its order; a comment at each use names the partner.
+#pragma once
+
+#include <atomic>
+#include <concepts>
+
+namespace mohhos::ipc {
+
+template <std::unsigned_integral T>
+[[nodiscard]] T load_relaxed(const T* word) noexcept {
+  return __atomic_load_n(word, __ATOMIC_RELAXED);
+}
+template <std::unsigned_integral T>
+[[nodiscard]] T load_acquire(const T* word) noexcept {
+  return __atomic_load_n(word, __ATOMIC_ACQUIRE);
+}
+template <std::unsigned_integral T>
+void store_relaxed(T* word, std::type_identity_t<T> value) noexcept {
+  __atomic_store_n(word, value, __ATOMIC_RELAXED);
+}
+template <std::unsigned_integral T>
+void store_release(T* word, std::type_identity_t<T> value) noexcept {
+  __atomic_store_n(word, value, __ATOMIC_RELEASE);
+}
+
+// Between a store of ours and a load of the other's word, when the other does the same the other
+// way round: at least one of the two sees the other's store.
+inline void store_load_fence() noexcept {
+#if defined(__SANITIZE_THREAD__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wtsan" // it cannot model the fence; nothing here relies on that
+#endif
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+#if defined(__SANITIZE_THREAD__)
+#pragma GCC diagnostic pop
+#endif
+}
+
+// In a loop that waits for another core's store.
+inline void spin_pause() noexcept {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+// Fetches a line for writing ahead of time. Changes nothing, so any address in the mapping will do.
+inline void prefetch_for_write(const void* address) noexcept {
+#if defined(__x86_64__)
+  asm volatile("prefetchw %0" : : "m"(*static_cast<const char*>(address)));
+#else
+  __builtin_prefetch(address, 1);
+#endif
+}
+
+} // namespace mohhos::ipc
