@@ -15,6 +15,7 @@
 #include <linux/filter.h>
 
 #include "base/ids.hpp"
+#include "model/capability.hpp"
 #include "sandbox/spec.hpp"
 #include "sys/fd.hpp"
 
@@ -47,6 +48,7 @@ struct Boot {
   Generation generation;
   std::string name;
   std::uint32_t plugin_type = 0; // model::PluginType
+  model::CapabilitySet capabilities; // granted, for check_capability
   std::uint32_t create_processes = 0;
   std::uint64_t execution_time_ms = 0; // max_execution_time_ms, for the host's own reports
   std::vector<LandlockRule> landlock;
