@@ -1,0 +1,39 @@
+// The neighbour of the evil ones: takes whatever they send, answers requests, must live through all
+// of it.
+#define EVIL_BYSTANDER
+#include "evil.h"
+
+static uint64_t messages;
+static uint64_t broken;
+
+static void* make(const mohhos_host_t* host) {
+  evil_host = host;
+  return &evil_host;
+}
+
+static int32_t on_message(void* self, const mohhos_message_t* message) {
+  (void)self;
+  ++messages;
+  if (message->correlation == 0) return 0;
+  char text[64];
+  const int size = snprintf(text, sizeof text, "alive messages=%llu broken=%llu",
+                            (unsigned long long)messages, (unsigned long long)broken);
+  (void)evil_host->reply(evil_host, message->sender, message->correlation, 0, text, (size_t)size,
+                         1000000000u);
+  return 0;
+}
+
+static int32_t on_peer(void* self, uint64_t peer, uint32_t what) {
+  (void)self;
+  (void)peer;
+  if (what == MOHHOS_PEER_BROKEN) ++broken;
+  return 0;
+}
+
+const mohhos_plugin_t mohhos_plugin = {
+    .struct_size = sizeof(mohhos_plugin_t),
+    .abi_version = MOHHOS_ABI_VERSION,
+    .create = make,
+    .on_message = on_message,
+    .on_peer = on_peer,
+};
