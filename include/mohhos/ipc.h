@@ -21,12 +21,13 @@ extern "C" {
 typedef uint64_t message_id_t;
 /* (ours) A number that publishers and subscribers agree on. */
 typedef uint32_t event_type_t;
-/* (ours) Higher first; 0, what an initializer leaves out, is normal. */
-typedef int32_t priority_t;
-#define PRIORITY_LOW (-1)
-#define PRIORITY_NORMAL 0
-#define PRIORITY_HIGH 1
-#define PRIORITY_URGENT 2
+/* (ours) Higher first, without starving the rest; 0, what an initializer leaves out, is the usual. */
+typedef enum {
+    PRIORITY_NORMAL = 0,
+    PRIORITY_HIGH = 1,
+    PRIORITY_URGENT = 2,
+    PRIORITY_CRITICAL = 3
+} priority_t;
 
 typedef enum {
     MSG_PLUGIN_INIT = 0,

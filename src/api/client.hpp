@@ -9,6 +9,7 @@
 #include <string>
 
 #include "api/methods.hpp"
+#include "api/wire.hpp"
 #include "base/units.hpp"
 #include "mohhos/v1/control.pb.h"
 #include "sys/fd.hpp"
@@ -23,8 +24,7 @@ using Timeout = std::optional<std::chrono::milliseconds>;
 class Client {
 public:
   // Unreachable (exit 69) names the socket and the reason.
-  [[nodiscard]] static Result<Client> connect(const std::filesystem::path& socket,
-                                              Timeout timeout = {});
+  [[nodiscard]] static Result<Client> connect(const std::filesystem::path& socket);
 
   // One call: the request, at most one descriptor beside it, and the answer (with its descriptor in
   // *received where the method gives one). TimedOut: the connection is of no more use. [any]
@@ -62,6 +62,12 @@ private:
   [[nodiscard]] Result<>
   stream_payloads(Method method, const google::protobuf::Message& request, Timeout timeout,
                   const std::function<Result<bool>(const std::string&)>& each);
+  struct Deadline;
+  [[nodiscard]] Result<std::uint32_t> send_request(Method method,
+                                                   const google::protobuf::Message& request,
+                                                   const Deadline& deadline, int fd);
+  [[nodiscard]] Result<Frame> receive_frame(std::uint32_t stream, const Deadline& deadline,
+                                            sys::Fd* received);
   sys::Fd socket_;
   std::uint32_t next_stream_ = 1; // odd, rising
 };

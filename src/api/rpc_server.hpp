@@ -12,8 +12,11 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "api/permits.hpp"
+#include "manager/manager.hpp"
 #include "sys/fd.hpp"
 #include "sys/loop.hpp"
 
@@ -34,10 +37,12 @@ struct ServerLimits {
 // What came in: a method that exists, from a caller who may call it.
 struct Call {
   Method method{};
-  Caller caller;
+  manager::Caller caller;
   std::string payload; // the serialized request message
   sys::Fd fd;          // at most one; only Load expects it, everything else closes it
 };
+
+struct Stream;
 
 // The way back. Copyable; answering after the client has gone, or twice, does nothing.
 class Responder {
@@ -50,25 +55,31 @@ public:
   void finish() const;
   // Either kind: the end, with what went wrong.
   void fail(const Error& error) const;
-  // Runs when the client has gone (or cancelled) before the end; at most once. For unsubscribing.
-  void on_gone(std::function<void()> callback) const;
+  // Keeps this until the stream has ended or the client has gone: a subscription, say.
+  void hold(std::shared_ptr<void> what) const;
 
 private:
-  friend class RpcServer;
   friend class Connection;
-  struct Stream;
   explicit Responder(std::shared_ptr<Stream> stream) : stream_(std::move(stream)) {}
   std::shared_ptr<Stream> stream_;
 };
 
-using Dispatch = std::function<void(Call, Responder)>;
+// What the transport asks of the rest of the daemon.
+struct Service {
+  // Whom the kernel says it is, with all groups (SO_PEERCRED's first). None: refused.
+  std::function<Role(std::uint32_t uid, const std::vector<std::uint32_t>& groups)> role_of;
+  // Somebody asked for what they may not do.
+  std::function<void(const manager::Caller&, std::string_view method, std::string_view why)>
+      on_denied;
+  std::function<void(Call, Responder)> dispatch;
+};
 
 class RpcServer {
 public:
   // Takes the listening socket (non-blocking). Callbacks run on the loop; the loop outlives the
   // server.
-  [[nodiscard]] static Result<RpcServer> open(sys::Loop& loop, sys::Fd listening, RolePolicy policy,
-                                              ServerLimits limits, Dispatch dispatch);
+  [[nodiscard]] static Result<RpcServer> open(sys::Loop& loop, sys::Fd listening,
+                                              ServerLimits limits, Service service);
   RpcServer(RpcServer&&) noexcept;
   RpcServer& operator=(RpcServer&&) noexcept;
   ~RpcServer(); // closes every connection

@@ -16,8 +16,7 @@ public:
   // Serves on a listening, non-blocking Unix socket (which it takes) until destroyed. The loop and
   // the manager outlive it. [loop]
   [[nodiscard]] static Result<Server> open(sys::Loop& loop, sys::Fd listening,
-                                           manager::Manager& manager, RolePolicy policy,
-                                           ServerLimits limits = {});
+                                           manager::Manager& manager);
   Server(Server&&) noexcept;
   Server& operator=(Server&&) noexcept;
   ~Server();

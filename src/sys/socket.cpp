@@ -1,8 +1,10 @@
 #include "sys/socket.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -125,6 +127,73 @@ Result<PeerCredentials> peer_credentials(int socket) {
     return fail_errno("SO_PEERCRED");
   if (size != sizeof credentials) return fail(Code::Failed, "SO_PEERCRED gave {} bytes", size);
   return PeerCredentials{credentials.pid, credentials.uid, credentials.gid};
+}
+
+Result<std::vector<gid_t>> peer_groups(int socket) {
+  std::vector<gid_t> groups(64);
+  for (;;) {
+    auto size = static_cast<socklen_t>(groups.size() * sizeof(gid_t));
+    const int result = ::getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size);
+    if (result != 0 && errno != ERANGE) return fail_errno("SO_PEERGROUPS");
+    groups.resize(size / sizeof(gid_t)); // ERANGE: what it would take
+    if (result == 0) return groups;
+  }
+}
+
+Result<std::optional<Fd>> accept_connection(int listening) {
+  for (;;) {
+    Fd fd(::accept4(listening, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (fd) return fd;
+    switch (errno) {
+    case EINTR:
+    case ECONNABORTED: continue; // that one is gone, the next may be there
+    case EAGAIN: return std::optional<Fd>();
+    default: return fail_errno("accept");
+    }
+  }
+}
+
+Result<std::size_t> send_some(int socket, std::span<const std::byte> bytes, int fd) {
+  iovec part{const_cast<std::byte*>(bytes.data()), bytes.size()};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr header{};
+  header.msg_iov = &part;
+  header.msg_iovlen = 1;
+  if (fd >= 0) {
+    header.msg_control = control;
+    header.msg_controllen = sizeof control;
+    cmsghdr* c = CMSG_FIRSTHDR(&header);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(sizeof fd);
+    std::memcpy(CMSG_DATA(c), &fd, sizeof fd);
+  }
+  ssize_t put = 0;
+  do put = ::sendmsg(socket, &header, MSG_NOSIGNAL | MSG_DONTWAIT);
+  while (put < 0 && errno == EINTR);
+  if (put >= 0) return static_cast<std::size_t>(put);
+  if (errno == EAGAIN || errno == EWOULDBLOCK) return std::size_t{0};
+  if (errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN)
+    return fail(Code::Unreachable, "the peer is gone");
+  return fail_errno("sendmsg");
+}
+
+Result<bool> wait_for(int fd, short events, std::optional<Monotonic> deadline) {
+  for (;;) {
+    pollfd item{fd, events, 0};
+    timespec left{};
+    if (deadline) {
+      const auto rest = std::max(*deadline - std::chrono::steady_clock::now(),
+                                 std::chrono::steady_clock::duration::zero());
+      const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(rest);
+      left.tv_sec = seconds.count();
+      left.tv_nsec = std::chrono::nanoseconds(rest - seconds).count();
+    }
+    const int ready = ::ppoll(&item, 1, deadline ? &left : nullptr, nullptr);
+    if (ready > 0) return true;
+    if (ready == 0) return false;
+    if (errno != EINTR) return fail_errno("poll");
+  }
 }
 
 Result<Fd> listen_unix(const std::filesystem::path& path, mode_t mode) {

@@ -13,6 +13,7 @@
 
 #include <sys/types.h>
 
+#include "base/units.hpp"
 #include "sys/fd.hpp"
 
 namespace mohhos::sys {
@@ -47,6 +48,22 @@ struct PeerCredentials {
 };
 // SO_PEERCRED; an error is an error, never uid 0. [any]
 [[nodiscard]] Result<PeerCredentials> peer_credentials(int socket);
+
+// SO_PEERGROUPS: the peer's supplementary groups as they were at connect. [any]
+[[nodiscard]] Result<std::vector<gid_t>> peer_groups(int socket);
+
+// The next connection, non-blocking; nothing when none is waiting (any more). Exhausted: out of
+// descriptors, and the connection is still waiting. [any]
+[[nodiscard]] Result<std::optional<Fd>> accept_connection(int listening);
+
+// As many of the bytes as a stream takes now (0: none), with the descriptor beside the first of
+// them. Unreachable: the peer is gone. [any]
+[[nodiscard]] Result<std::size_t> send_some(int socket, std::span<const std::byte> bytes,
+                                            int fd = -1);
+
+// Waits until poll(2) finds one of `events`, an error or a hang-up; false: the deadline passed. No
+// deadline: forever. [any]
+[[nodiscard]] Result<bool> wait_for(int fd, short events, std::optional<Monotonic> deadline);
 
 // Binds and listens on a stream socket, mode as given. A path longer than sun_path is reached
 // through its directory's descriptor. A stale socket (nobody answers) is replaced; a live one is

@@ -1,0 +1,287 @@
+#include "api/server.hpp"
+
+#include <array>
+
+#include "api/convert.hpp"
+#include "manager/manager.hpp"
+#include "mohhos/v1/control.pb.h"
+#include "sys/memfd.hpp"
+
+namespace mohhos::api {
+namespace {
+
+using manager::Manager;
+using manager::Reply;
+
+template <class Message>
+Result<Message> parse(const std::string& payload) {
+  Message message;
+  if (!message.ParseFromString(payload))
+    return fail(Code::Malformed, "the payload is not a {}", Message::descriptor()->full_name());
+  return message;
+}
+
+std::string serialize(const model::PluginInfo& info) {
+  v1::PluginInfo message;
+  write_info(info, message);
+  return message.SerializeAsString();
+}
+
+Reply<model::PluginInfo> answer_info(const Responder& responder) {
+  return [responder](Result<model::PluginInfo> info) {
+    if (info)
+      responder.answer(serialize(*info));
+    else
+      responder.fail(info.error());
+  };
+}
+
+Result<PluginId> plugin_of(const Manager& manager, const v1::PluginRef& ref) {
+  if (ref.id() == 0 && ref.name().empty())
+    return fail(Code::Invalid, "the request names no plugin: give its id or its name");
+  return manager.resolve(PluginId{ref.id()}, ref.name());
+}
+
+// 0 when the request names none: all plugins.
+Result<PluginId> plugin_or_all(const Manager& manager, const v1::PluginRef& ref) {
+  if (ref.id() == 0 && ref.name().empty()) return PluginId{};
+  return plugin_of(manager, ref);
+}
+
+// ---- the methods --------------------------------------------------------------------------------
+
+Result<> load(Manager& manager, Call& call, const Responder& responder) {
+  TRY(auto request, parse<v1::LoadRequest>(call.payload));
+  if (call.fd) // The manager reads it: it must be memory that nobody can block or change.
+    if (const auto sealed = sys::verify_seals(call.fd.get(), sys::kSealedContent); !sealed)
+      return fail(Code::Untrusted, "the descriptor beside the request must be a sealed memfd: {}",
+                  sealed.error().text);
+  if (!call.fd && !request.path().starts_with('/'))
+    return fail(Code::Invalid, "the path '{}' is not absolute, and no descriptor came with it",
+                request.path());
+  manager.load(call.caller,
+               {.path = request.path(),
+                .image = std::move(call.fd),
+                .signature = std::move(*request.mutable_signature())},
+               answer_info(responder));
+  return {};
+}
+
+Result<> unload(Manager& manager, Call& call, const Responder& responder) {
+  TRY(const auto ref, parse<v1::PluginRef>(call.payload));
+  TRY(const PluginId id, plugin_of(manager, ref));
+  manager.unload(call.caller, id, ref.force(), [responder](Result<model::PluginInfo> gone) {
+    if (gone)
+      responder.answer({});
+    else
+      responder.fail(gone.error());
+  });
+  return {};
+}
+
+using Operation = void (Manager::*)(const manager::Caller&, PluginId, Reply<model::PluginInfo>);
+
+template <Operation operation>
+Result<> operate(Manager& manager, Call& call, const Responder& responder) {
+  TRY(const auto ref, parse<v1::PluginRef>(call.payload));
+  TRY(const PluginId id, plugin_of(manager, ref));
+  (manager.*operation)(call.caller, id, answer_info(responder));
+  return {};
+}
+
+Result<> info(Manager& manager, Call& call, const Responder& responder) {
+  TRY(const auto ref, parse<v1::PluginRef>(call.payload));
+  TRY(const PluginId id, plugin_of(manager, ref));
+  TRY(const auto found, manager.info(id));
+  responder.answer(serialize(found));
+  return {};
+}
+
+Result<> list(Manager& manager, Call& call, const Responder& responder) {
+  TRY(const auto request, parse<v1::ListRequest>(call.payload));
+  const auto type = model::parse_type(request.type());
+  if (!request.type().empty() && !type)
+    return fail(Code::Invalid, "there is no plugin type '{}'", request.type());
+  v1::ListResponse response;
+  for (const auto& plugin : manager.list())
+    if (!type || plugin.metadata.type == *type) write_info(plugin, *response.add_plugins());
+  responder.answer(response.SerializeAsString());
+  return {};
+}
+
+Result<> why(Manager& manager, Call& call, const Responder& responder) {
+  TRY(const auto ref, parse<v1::PluginRef>(call.payload));
+  TRY(const PluginId id, plugin_of(manager, ref));
+  TRY(const auto attempts, manager.attempts(id));
+  v1::WhyResponse response;
+  write_info(attempts.plugin, *response.mutable_plugin());
+  for (const auto& attempt : attempts.entries) write_attempt(attempt, *response.add_attempts());
+  response.set_lost(attempts.lost);
+  responder.answer(response.SerializeAsString());
+  return {};
+}
+
+std::string serialize(const manager::LogRecord& record) {
+  v1::LogEntry entry;
+  entry.set_when_us(record.line.when_us);
+  entry.set_plugin(record.plugin);
+  entry.set_stream(std::string(monitor::stream_name(record.line.stream)));
+  entry.set_text(as_utf8(record.line.text));
+  entry.set_dropped(record.line.dropped);
+  return entry.SerializeAsString();
+}
+
+Result<> logs(Manager& manager, Call& call, const Responder& responder) {
+  TRY(const auto request, parse<v1::LogsRequest>(call.payload));
+  TRY(const PluginId id, plugin_or_all(manager, request.plugin()));
+  for (const auto& record : manager.logs(id, request.tail()))
+    if (!responder.send(serialize(record))) return {};
+  if (!request.follow()) {
+    responder.finish();
+    return {};
+  }
+  // The subscription's callback holds the responder weakly by nature: the stream holds the
+  // subscription, and ends it.
+  responder.hold(std::make_shared<manager::Subscription>(
+      manager.follow_logs(id, [responder](const manager::LogRecord& record) {
+        (void)responder.send(serialize(record));
+      })));
+  return {};
+}
+
+std::string serialize(const manager::Event& event) {
+  v1::Event message;
+  message.set_when_us(event.when_us);
+  message.set_id(event.id.value);
+  message.set_name(event.name);
+  message.set_from(std::string(model::state_name(event.from)));
+  message.set_to(std::string(model::state_name(event.to)));
+  message.set_cause(as_utf8(event.cause));
+  return message.SerializeAsString();
+}
+
+Result<> watch(Manager& manager, Call& call, const Responder& responder) {
+  TRY(const auto request, parse<v1::WatchRequest>(call.payload));
+  TRY(const PluginId id, plugin_or_all(manager, request.plugin()));
+  responder.hold(std::make_shared<manager::Subscription>(manager.watch(
+      id, [responder](const manager::Event& event) { (void)responder.send(serialize(event)); })));
+  return {};
+}
+
+Result<> check_capability(Manager& manager, Call& call, const Responder& responder) {
+  TRY(const auto request, parse<v1::CheckCapabilityRequest>(call.payload));
+  TRY(const PluginId id, plugin_of(manager, request.plugin()));
+  TRY(const bool granted, manager.check_capability(id, request.capability()));
+  v1::CheckCapabilityResponse response;
+  response.set_granted(granted);
+  responder.answer(response.SerializeAsString());
+  return {};
+}
+
+Result<> check_dependencies(Manager& manager, Call& call, const Responder& responder) {
+  TRY(const auto ref, parse<v1::PluginRef>(call.payload));
+  TRY(const PluginId id, plugin_of(manager, ref));
+  TRY(const auto states, manager.check_dependencies(id));
+  v1::DependencyStatus response;
+  bool satisfied = true;
+  for (const auto& state : states) {
+    v1::DependencyState* out = response.add_dependencies();
+    out->set_name(state.name);
+    out->set_versions(model::to_string(state.versions));
+    out->set_optional(state.optional);
+    if (state.found) out->set_found(model::to_string(*state.found));
+    out->set_satisfied(state.satisfied);
+    satisfied = satisfied && state.satisfied;
+  }
+  response.set_satisfied(satisfied);
+  responder.answer(response.SerializeAsString());
+  return {};
+}
+
+Result<> status(Manager& manager, Call&, const Responder& responder) {
+  const auto daemon = manager.status();
+  v1::DaemonStatus message;
+  message.set_version(daemon.version);
+  message.set_warden_pid(daemon.warden_pid);
+  message.set_manager_pid(daemon.manager_pid);
+  message.set_manager_restarts(daemon.manager_restarts);
+  message.set_mode(daemon.mode);
+  message.set_kernel(daemon.kernel);
+  message.set_landlock_abi(daemon.landlock_abi);
+  message.set_limits_backend(daemon.limits_backend);
+  message.set_best_level(std::string(model::level_name(daemon.best_level)));
+  write_walls(daemon.missing, message.mutable_missing());
+  message.set_plugins(daemon.plugins);
+  message.set_root(as_utf8(daemon.root));
+  message.set_uptime_us(daemon.uptime_us);
+  responder.answer(message.SerializeAsString());
+  return {};
+}
+
+Result<> open_endpoint(Manager& manager, Call& call, const Responder& responder) {
+  TRY(const auto request, parse<v1::OpenEndpointRequest>(call.payload));
+  TRY(auto opened, manager.open_endpoint(call.caller, request.name()));
+  v1::OpenEndpointResponse response;
+  response.set_id(opened.id.value);
+  responder.answer(response.SerializeAsString(), std::move(opened.link));
+  return {};
+}
+
+// What a method does. An error here is the answer; otherwise the method answers, now or later.
+struct Row {
+  Method method;
+  Result<> (*run)(Manager&, Call&, const Responder&);
+};
+constexpr std::array<Row, kMethodCount> kRows = {{
+    {Method::Load, load},
+    {Method::Unload, unload},
+    {Method::Start, operate<&Manager::start>},
+    {Method::Stop, operate<&Manager::stop>},
+    {Method::Suspend, operate<&Manager::suspend>},
+    {Method::Resume, operate<&Manager::resume>},
+    {Method::Info, info},
+    {Method::List, list},
+    {Method::Why, why},
+    {Method::Logs, logs},
+    {Method::Watch, watch},
+    {Method::CheckCapability, check_capability},
+    {Method::CheckDependencies, check_dependencies},
+    {Method::Status, status},
+    {Method::OpenEndpoint, open_endpoint},
+}};
+
+constexpr bool rows_in_order() {
+  for (std::size_t i = 0; i < kRows.size(); ++i)
+    if (static_cast<std::size_t>(kRows[i].method) != i) return false;
+  return true;
+}
+static_assert(rows_in_order(), "every method has its row, in the order of the enum");
+
+} // namespace
+
+Server::Server(RpcServer transport) : transport_(std::move(transport)) {}
+Server::Server(Server&&) noexcept = default;
+Server& Server::operator=(Server&&) noexcept = default;
+Server::~Server() = default;
+
+Result<Server> Server::open(sys::Loop& loop, sys::Fd listening, manager::Manager& manager) {
+  ServerLimits limits;
+  limits.connections_per_uid = manager.config().max_connections_per_uid;
+  Service service{
+      .role_of =
+          [&manager](std::uint32_t uid, const std::vector<std::uint32_t>& groups) {
+            return manager.role_of(uid, groups);
+          },
+      .on_denied = [&manager](const manager::Caller& caller, std::string_view method,
+                              std::string_view why) { manager.audit_denied(caller, method, why); },
+      .dispatch =
+          [&manager](Call call, Responder responder) {
+            const auto done =
+                kRows[static_cast<std::size_t>(call.method)].run(manager, call, responder);
+            if (!done) responder.fail(done.error());
+          }};
+  TRY(auto transport, RpcServer::open(loop, std::move(listening), limits, std::move(service)));
+  return Server(std::move(transport));
+}
+
+} // namespace mohhos::api
