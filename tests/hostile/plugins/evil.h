@@ -90,8 +90,8 @@ static int32_t evil_start(void* self) {
 UNUSED static int32_t answer_alive(const mohhos_message_t* message) {
   if (message->correlation == 0) return 0;
   static const char kAlive[] = "alive";
-  (void)evil_host->reply(evil_host, message->sender, message->correlation, 0, kAlive,
-                         sizeof kAlive - 1, 1000000000u);
+  const mohhos_request_t asked = {message->sender, message->correlation, message->deadline_ns};
+  (void)evil_host->reply(evil_host, &asked, 0, kAlive, sizeof kAlive - 1, 1000000000u);
   return 0;
 }
 

@@ -19,7 +19,7 @@ static int32_t work(void* self) {
                                    64,         63,         65536,      0xFFFFFFFFFFFFFFC0ULL};
   if (round_number >= 600) return 0;
   void* data = NULL;
-  if (evil_host->loan(evil_host, to_victim, 64, 1000000, &data) < 0) {
+  if (evil_host->loan(evil_host, to_victim, NULL, 64, &data) < 0) {
     (void)evil_host->open_channel(evil_host, 0, "victim", 0, 1000000000u, &to_victim);
     ++round_number;
     return 1;
@@ -29,7 +29,7 @@ static int32_t work(void* self) {
   unsigned char* word = (unsigned char*)data - 8 * (1 + (round_number / 12) % 8);
   memset(data, 0xEE, 64);
   if (round_number % 2 == 0) memcpy(word, &lie, round_number % 4 == 0 ? 8 : 4);
-  (void)evil_host->commit(evil_host, to_victim, NULL, 64);
+  (void)evil_host->commit(evil_host, to_victim);
   if (round_number % 2 == 1) memcpy(word, &lie, round_number % 4 == 1 ? 8 : 4);
   if (++round_number == 600) say("ATTACK DONE lying");
   return 1;

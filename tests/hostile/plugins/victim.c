@@ -18,8 +18,8 @@ static int32_t on_message(void* self, const mohhos_message_t* message) {
   char text[64];
   const int size = snprintf(text, sizeof text, "alive messages=%llu broken=%llu",
                             (unsigned long long)messages, (unsigned long long)broken);
-  (void)evil_host->reply(evil_host, message->sender, message->correlation, 0, text, (size_t)size,
-                         1000000000u);
+  const mohhos_request_t asked = {message->sender, message->correlation, message->deadline_ns};
+  (void)evil_host->reply(evil_host, &asked, 0, text, (size_t)size, 1000000000u);
   return 0;
 }
 
