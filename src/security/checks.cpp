@@ -118,6 +118,14 @@ Result<> check_count(const Source& source, std::string_view path, std::size_t co
               count, kMostEntries);
 }
 
+std::string capability_names() {
+  std::string names;
+  for (const model::Capability capability : model::kCapabilities)
+    fmt::format_to(std::back_inserter(names), "{}{}", names.empty() ? "" : ", ",
+                   model::capability_name(capability));
+  return names;
+}
+
 std::optional<std::string_view> reference_of(std::string_view entry) {
   if (!entry.starts_with("${") || !entry.ends_with('}')) return std::nullopt;
   return entry.substr(2, entry.size() - 3);

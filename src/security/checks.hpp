@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -37,6 +38,9 @@ inline constexpr std::size_t kLongestValue = 4096; // of a setting
 [[nodiscard]] Result<> check_setting(const Source& source, std::string_view path,
                                      std::string_view key, std::string_view value);
 [[nodiscard]] Result<> check_count(const Source& source, std::string_view path, std::size_t count);
+
+// "can_access_filesystem, can_access_network, …" [pure]
+[[nodiscard]] std::string capability_names();
 
 // "input" of "${input}"; nothing for anything else. [pure]
 [[nodiscard]] std::optional<std::string_view> reference_of(std::string_view entry);
