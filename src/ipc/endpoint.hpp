@@ -127,9 +127,12 @@ public:
 
   // The channel to a peer; asks the manager the first time. Denied (which ACL line is missing),
   // NotFound, TimedOut, Unreachable (the link). Other records that arrive meanwhile wait for
-  // receive(). [loop]
-  [[nodiscard]] Result<ChannelId> open_channel(PluginId target, Monotonic deadline);
-  [[nodiscard]] Result<ChannelId> open_channel(std::string_view name, Monotonic deadline);
+  // receive(). `ring_bytes`: a wish for this channel, rounded up to a ring size; 0: the settings'.
+  // [loop]
+  [[nodiscard]] Result<ChannelId> open_channel(PluginId target, Monotonic deadline,
+                                               std::uint64_t ring_bytes = 0);
+  [[nodiscard]] Result<ChannelId> open_channel(std::string_view name, Monotonic deadline,
+                                               std::uint64_t ring_bytes = 0);
   // Who is at the other end; nothing if there is no such channel. [loop]
   [[nodiscard]] std::optional<Peer> peer(ChannelId channel) const;
 
