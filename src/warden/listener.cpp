@@ -1,0 +1,217 @@
+#include "warden/listener.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "sandbox/spawn.hpp"
+#include "warden/messages.hpp"
+
+namespace mohhos::warden {
+namespace {
+
+constexpr double kCallsPerSecond = 2000;
+constexpr double kCallsSaved = 2000;
+constexpr double kCallsPerPause = 100;
+constexpr int kCallsPerTurn = 32;
+constexpr std::size_t kLongestPath = 4096;
+
+// Calls with a path, for the log: which argument it is, and which names the directory.
+struct PathCall {
+  int number;
+  int path;
+  int directory; // -1: the working directory, which is always /
+};
+constexpr std::array kPathCalls = {
+    PathCall{SYS_open, 0, -1},     PathCall{SYS_openat, 1, 0},    PathCall{SYS_openat2, 1, 0},
+    PathCall{SYS_creat, 0, -1},    PathCall{SYS_execve, 0, -1},   PathCall{SYS_execveat, 1, 0},
+    PathCall{SYS_unlink, 0, -1},   PathCall{SYS_unlinkat, 1, 0},  PathCall{SYS_mkdir, 0, -1},
+    PathCall{SYS_mkdirat, 1, 0},   PathCall{SYS_rmdir, 0, -1},    PathCall{SYS_rename, 0, -1},
+    PathCall{SYS_chdir, 0, -1},    PathCall{SYS_chroot, 0, -1},   PathCall{SYS_mount, 1, -1},
+    PathCall{SYS_umount2, 0, -1},  PathCall{SYS_chmod, 0, -1},    PathCall{SYS_fchmodat, 1, 0},
+    PathCall{SYS_chown, 0, -1},    PathCall{SYS_fchownat, 1, 0},  PathCall{SYS_truncate, 0, -1},
+    PathCall{SYS_link, 0, -1},     PathCall{SYS_symlink, 1, -1},  PathCall{SYS_mknod, 0, -1},
+    PathCall{SYS_mknodat, 1, 0},   PathCall{SYS_readlink, 0, -1}, PathCall{SYS_readlinkat, 1, 0},
+    PathCall{SYS_open_tree, 1, 0}, PathCall{SYS_acct, 0, -1},     PathCall{SYS_swapon, 0, -1},
+    PathCall{SYS_linkat, 1, 0},    PathCall{SYS_renameat, 1, 0},  PathCall{SYS_renameat2, 1, 0},
+};
+
+bool is_open(int number) {
+  return number == SYS_open || number == SYS_openat || number == SYS_openat2;
+}
+
+bool read_memory(pid_t pid, std::uint64_t address, void* into, std::size_t size) {
+  const iovec local{into, size};
+  const iovec remote{reinterpret_cast<void*>(address), size}; // NOLINT(performance-no-int-to-ptr)
+  return ::process_vm_readv(pid, &local, 1, &remote, 1, 0) == static_cast<ssize_t>(size);
+}
+
+// A text of the plugin, up to its NUL; page by page, because the next one may not be there.
+std::optional<std::string> read_text(pid_t pid, std::uint64_t address) {
+  std::string text;
+  while (text.size() < kLongestPath) {
+    constexpr std::size_t kPage = 4096;
+    std::array<char, kPage> page;
+    const std::size_t size = std::min(kPage - address % kPage, kLongestPath - text.size());
+    if (!read_memory(pid, address, page.data(), size)) return std::nullopt;
+    const auto end =
+        std::find(page.begin(), page.begin() + static_cast<std::ptrdiff_t>(size), '\0');
+    text.append(page.begin(), end);
+    if (end != page.begin() + static_cast<std::ptrdiff_t>(size)) return text;
+    address += size;
+  }
+  return std::nullopt; // the kernel will say ENAMETOOLONG
+}
+
+// The path that a descriptor of the plugin has inside its own root.
+std::string path_of_descriptor(pid_t pid, int descriptor) {
+  std::array<char, kLongestPath> target;
+  const std::string link = fmt::format("/proc/{}/fd/{}", pid, descriptor);
+  const ssize_t size = ::readlink(link.c_str(), target.data(), target.size());
+  return size > 0 ? std::string(target.data(), static_cast<std::size_t>(size)) : std::string();
+}
+
+std::string read_path(const seccomp_notif& call) {
+  const auto row = std::ranges::find(kPathCalls, call.data.nr, &PathCall::number);
+  if (row == kPathCalls.end()) return {};
+  const auto pid = static_cast<pid_t>(call.pid);
+  auto path = read_text(pid, call.data.args[row->path]);
+  if (!path) return {};
+  if (path->starts_with('/') || row->directory < 0) return *std::move(path);
+  const int directory = static_cast<int>(call.data.args[row->directory]);
+  if (directory == AT_FDCWD) return *std::move(path);
+  return path_of_descriptor(pid, directory) + "/" + *path;
+}
+
+bool wants_to_write(const seccomp_notif& call) {
+  std::uint64_t flags = call.data.nr == SYS_open ? call.data.args[1] : call.data.args[2];
+  if (call.data.nr == SYS_openat2 &&
+      !read_memory(static_cast<pid_t>(call.pid), call.data.args[2], &flags, sizeof flags))
+    return true;
+  return (flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC)) != 0;
+}
+
+// Whether what is granted at this place is granted for writing. By the text: for the log.
+bool is_writable(const sandbox::Spec& spec, std::string_view path) {
+  while (path.starts_with('/')) path.remove_prefix(1);
+  return std::any_of(spec.mounts, spec.mounts + spec.mount_count, [&](const sandbox::Mount& mount) {
+    const std::string_view target = std::string_view(mount.target).substr(1);
+    const bool writable =
+        mount.kind == sandbox::MountKind::ReadWrite || mount.kind == sandbox::MountKind::Device;
+    return writable && path.starts_with(target) &&
+           (path.size() == target.size() || path[target.size()] == '/');
+  });
+}
+
+std::uint64_t wall_clock_us() {
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000 +
+         static_cast<std::uint64_t>(now.tv_nsec) / 1000;
+}
+
+} // namespace
+
+bool TokenBucket::take(Monotonic now) {
+  const std::chrono::duration<double> passed = now - filled_;
+  tokens_ = std::min(burst_, tokens_ + passed.count() * rate_);
+  filled_ = now;
+  if (tokens_ < 1) return false;
+  tokens_ -= 1;
+  return true;
+}
+
+std::chrono::microseconds TokenBucket::until(double count) const {
+  const double missing = std::max(0.0, count - tokens_);
+  return std::chrono::microseconds(static_cast<std::int64_t>(missing / rate_ * 1e6) + 1);
+}
+
+Listener::Listener(sys::Loop& loop, sys::Fd fd, const sandbox::Spec& spec, Report report)
+    : loop_(loop), fd_(std::move(fd)), spec_(spec), report_(std::move(report)),
+      bucket_(kCallsPerSecond, kCallsSaved, loop.now()) {}
+
+Result<std::unique_ptr<Listener>> Listener::open(sys::Loop& loop, sys::Fd fd,
+                                                 const sandbox::Spec& spec, Report report) {
+  std::unique_ptr<Listener> listener(new Listener(loop, std::move(fd), spec, std::move(report)));
+  Listener* self = listener.get();
+  TRY(listener->ready_, loop.on_fd(listener->fd_.get(), EPOLLIN, [self](std::uint32_t events) {
+    if ((events & EPOLLIN) != 0)
+      self->read_some();
+    else
+      self->ready_.reset(); // hung up: nobody has the filter any more
+  }));
+  return listener;
+}
+
+void Listener::read_some() {
+  for (int i = 0; i < kCallsPerTurn; ++i) {
+    pollfd waiting{fd_.get(), POLLIN, 0};
+    if (::poll(&waiting, 1, 0) != 1 || (waiting.revents & POLLIN) == 0) return; // RECV would wait
+    if (!bucket_.take(loop_.now())) return pause();
+    if (!decide_one()) return;
+  }
+}
+
+void Listener::pause() {
+  auto later = loop_.after(bucket_.until(kCallsPerPause), [this] { ready_.resume(); });
+  if (!later) return; // then this is the loop's next turn again
+  ready_.pause();
+  resume_ = *std::move(later);
+}
+
+Listener::Verdict Listener::judge(const seccomp_notif& call, std::string& path) const {
+  path = read_path(call);
+  if (!is_open(call.data.nr)) return {.error = EPERM, .log = true};
+  switch (path.empty() ? sandbox::PathClass::Outside : sandbox::classify_path(spec_, path)) {
+  case sandbox::PathClass::Silent: return {.pass = true};
+  case sandbox::PathClass::Granted:
+    // The mount would say EROFS, and the log would call it allowed.
+    if (!wants_to_write(call) || is_writable(spec_, path)) return {.pass = true, .log = true};
+    break;
+  case sandbox::PathClass::Outside: break;
+  }
+  return {.error = EACCES, .log = true};
+}
+
+bool Listener::decide_one() {
+  seccomp_notif call{};
+  if (::ioctl(fd_.get(), SECCOMP_IOCTL_NOTIF_RECV, &call) != 0)
+    return errno == ENOENT || errno == EINTR;
+  std::string path;
+  const Verdict verdict = judge(call, path);
+  // The number could be another process's by now; what was read counts only if this one still
+  // waits.
+  if (::ioctl(fd_.get(), SECCOMP_IOCTL_NOTIF_ID_VALID, &call.id) != 0) return true;
+  seccomp_notif_resp answer{};
+  answer.id = call.id;
+  if (verdict.pass)
+    answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+  else
+    answer.error = -verdict.error;
+  static_cast<void>(
+      ::ioctl(fd_.get(), SECCOMP_IOCTL_NOTIF_SEND, &answer)); // ENOENT: it died meanwhile
+  if (!verdict.log || !reporting_) return true;
+
+  Attempt attempt;
+  attempt.syscall = call.data.nr;
+  attempt.allowed = verdict.pass ? 1 : 0;
+  attempt.lost = lost_;
+  std::ranges::copy(call.data.args, attempt.arguments);
+  attempt.instruction = call.data.instruction_pointer;
+  attempt.when_us = wall_clock_us();
+  put_text(attempt.path, path);
+  lost_ = report_(attempt) ? 0 : lost_ + 1;
+  return true;
+}
+
+} // namespace mohhos::warden

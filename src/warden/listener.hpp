@@ -1,0 +1,78 @@
+// The seccomp listener of one plugin: every call that its filter does not allow waits here for a
+// verdict.
+//
+// The verdict is no wall. An open that is let through (CONTINUE) is executed from the plugin's own
+// memory, which another thread may have changed since we read it: mounts and Landlock decide what
+// it reaches, and all that a racing thread can change is what the log says. Everything else is
+// refused, which cannot be raced.
+//
+// A plugin that floods is read more slowly: its own calls wait, nobody else's.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include <linux/seccomp.h>
+
+#include "base/units.hpp"
+#include "sandbox/spec.hpp"
+#include "sys/fd.hpp"
+#include "sys/loop.hpp"
+#include "warden/protocol.hpp"
+
+namespace mohhos::warden {
+
+// `rate` tokens a second, at most `burst` saved up; both positive.
+class TokenBucket {
+public:
+  TokenBucket(double rate, double burst, Monotonic now)
+      : rate_(rate), burst_(burst), tokens_(burst), filled_(now) {}
+  // [pure]
+  [[nodiscard]] bool take(Monotonic now);
+  // Until `count` tokens are there. [pure]
+  [[nodiscard]] std::chrono::microseconds until(double count) const;
+
+private:
+  double rate_;
+  double burst_;
+  double tokens_;
+  Monotonic filled_;
+};
+
+class Listener {
+public:
+  // Tells the manager; false: nobody could be told, and it is counted as lost.
+  using Report = std::function<bool(Attempt&)>;
+  // The spec must outlive the listener. Nothing is reported before report_from_now_on(): until then
+  // it is the host, trying its walls. [loop]
+  [[nodiscard]] static Result<std::unique_ptr<Listener>>
+  open(sys::Loop& loop, sys::Fd fd, const sandbox::Spec& spec, Report report);
+  void report_from_now_on() { reporting_ = true; }
+
+private:
+  Listener(sys::Loop& loop, sys::Fd fd, const sandbox::Spec& spec, Report report);
+  void read_some();
+  void pause();
+  [[nodiscard]] bool decide_one();
+  struct Verdict {
+    bool pass = false;
+    int error = 0;
+    bool log = false;
+  };
+  [[nodiscard]] Verdict judge(const seccomp_notif& call, std::string& path) const;
+
+  sys::Loop& loop_;
+  sys::Fd fd_;
+  const sandbox::Spec& spec_;
+  Report report_;
+  TokenBucket bucket_;
+  sys::Source ready_;
+  sys::Source resume_;
+  std::uint32_t lost_ = 0;
+  bool reporting_ = false;
+};
+
+} // namespace mohhos::warden

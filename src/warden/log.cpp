@@ -1,0 +1,31 @@
+#include "warden/log.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <ctime>
+#include <string>
+
+#include <unistd.h>
+
+#include "sys/file.hpp"
+
+namespace mohhos::warden {
+
+void say_line(std::string_view text) {
+  std::string line;
+  if (std::getenv("JOURNAL_STREAM") == nullptr) { // NOLINT(concurrency-mt-unsafe)
+    const std::time_t now = std::time(nullptr);
+    std::tm parts{};
+    char stamp[32];
+    ::gmtime_r(&now, &parts);
+    line.assign(stamp, std::strftime(stamp, sizeof stamp, "%FT%TZ ", &parts));
+  }
+  line += "mohhosd: ";
+  line += text;
+  std::ranges::replace_if(line, [](char c) { return (c >= 0 && c < ' ') || c == 0x7f; }, '?');
+  line += '\n';
+  // A log that cannot be written is nothing that we could tell anybody.
+  static_cast<void>(sys::write_all(STDERR_FILENO, line));
+}
+
+} // namespace mohhos::warden
