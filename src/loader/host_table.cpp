@@ -1,0 +1,344 @@
+#include "loader/host_table.hpp"
+
+#include <cstring>
+#include <memory>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "loader/last_words.hpp"
+
+namespace mohhos::loader {
+namespace {
+
+Monotonic deadline_in(std::uint64_t timeout_ns) {
+  if (timeout_ns == 0) return ipc::kNoWait;
+  const auto now = std::chrono::steady_clock::now();
+  const auto most = static_cast<std::uint64_t>((Monotonic::max() - now).count());
+  if (timeout_ns >= most) return ipc::kForever;
+  return now + std::chrono::nanoseconds(timeout_ns);
+}
+
+// The scale of priorities is -1 … 2 outside and 0 … 3 in a record.
+std::optional<ipc::Priority> to_ipc(std::int32_t priority) {
+  if (priority < MOHHOS_PRIORITY_LOW || priority > MOHHOS_PRIORITY_URGENT) return std::nullopt;
+  return static_cast<ipc::Priority>(priority - MOHHOS_PRIORITY_LOW);
+}
+
+std::span<const std::byte> bytes_of(const void* data, std::size_t size) {
+  return {static_cast<const std::byte*>(data), size};
+}
+
+// The options of a call with everything checked, or nothing.
+struct Checked {
+  ipc::Outgoing about;
+  Monotonic deadline;
+};
+std::optional<Checked> check(const mohhos_send_options_t* options, ipc::MessageType usual) {
+  Checked result{.about = {.type = usual}, .deadline = ipc::kNoWait};
+  if (options == nullptr) return result;
+  const auto priority = to_ipc(options->priority);
+  if (options->struct_size < sizeof(mohhos_send_options_t) ||
+      options->type >= ipc::kMessageTypeCount || !priority)
+    return std::nullopt;
+  if (options->type != 0) result.about.type = static_cast<ipc::MessageType>(options->type);
+  result.about.priority = *priority;
+  result.about.deadline_ns = options->deadline_ns;
+  result.deadline = deadline_in(options->timeout_ns);
+  return result;
+}
+
+template <class T>
+std::int32_t outcome(const Result<T>& result) {
+  return result ? MOHHOS_OK : to_abi(result.error().code);
+}
+
+std::int32_t count_of(const Result<ipc::Delivered>& delivered) {
+  return delivered ? static_cast<std::int32_t>(delivered->sent) : to_abi(delivered.error().code);
+}
+
+} // namespace
+
+// Every function: find the HostTable, check thread and arguments, ask the Endpoint, turn the
+// outcome into a number.
+struct HostTable::Calls {
+  static HostTable& self(const mohhos_host_t* host) {
+    return *static_cast<HostTable*>(host->host_data);
+  }
+
+  static void log(const mohhos_host_t* host, std::int32_t level, const char* text) noexcept {
+    if (text != nullptr) self(host).log(level, text);
+  }
+
+  static void fail(const mohhos_host_t*, const char* text) noexcept {
+    if (text != nullptr) remember(text);
+  }
+
+  static void panic(const mohhos_host_t*, const char* text) noexcept {
+    die(ipc::LastWordsKind::Exception, text != nullptr ? text : "panic without a text");
+  }
+
+  static const char* config_get(const mohhos_host_t* host, const char* key) noexcept {
+    const HostTable& me = self(host);
+    return me.on_main_thread() && key != nullptr ? me.find_config(key) : nullptr;
+  }
+
+  static std::int32_t check_capability(const mohhos_host_t* host,
+                                       std::uint32_t capability) noexcept {
+    const model::CapabilitySet& granted = self(host).boot_.capabilities;
+    if (capability < model::kCapabilities.size())
+      return granted.has(model::kCapabilities[capability]) ? 1 : 0;
+    if (capability >= MOHHOS_CAP_CUSTOM && capability < MOHHOS_CAP_CUSTOM + 32)
+      return static_cast<std::int32_t>(granted.custom >> (capability - MOHHOS_CAP_CUSTOM) & 1U);
+    return MOHHOS_E_INVALID;
+  }
+
+  static std::uint64_t now_ns(const mohhos_host_t*) noexcept { return ipc::monotonic_ns(); }
+
+  static void wake(const mohhos_host_t* host) noexcept {
+    HostTable& me = self(host);
+    if (me.wanted_.exchange(true, std::memory_order_acq_rel)) return; // partner: take_wake()
+    if (me.on_main_thread()) return; // the loop looks before it sleeps
+    const std::uint64_t one = 1;
+    static_cast<void>(!::write(me.wake_fd_.get(), &one, sizeof one)); // full is told, too
+  }
+
+  static void wake_after(const mohhos_host_t* host, std::uint64_t delay_ns) noexcept {
+    HostTable& me = self(host);
+    if (!me.on_main_thread()) return;
+    me.wake_at_ = delay_ns == 0 ? std::chrono::steady_clock::now() : deadline_in(delay_ns);
+  }
+
+  static std::int32_t open_channel(const mohhos_host_t* host, std::uint64_t target_id,
+                                   const char* target_name, std::uint64_t ring_bytes,
+                                   std::uint64_t timeout_ns, mohhos_channel_t* channel) noexcept {
+    HostTable& me = self(host);
+    if (!me.may_talk_here()) return MOHHOS_E_BAD_STATE;
+    const bool named = target_name != nullptr && target_name[0] != '\0';
+    if (channel == nullptr || (target_id == 0 && !named)) return MOHHOS_E_INVALID;
+    const Monotonic deadline = deadline_in(timeout_ns);
+    auto opened =
+        target_id != 0
+            ? me.endpoint_.open_channel(PluginId{target_id}, deadline, ring_bytes)
+            : me.endpoint_.open_channel(std::string_view(target_name), deadline, ring_bytes);
+    if (!opened) {
+      me.log(MOHHOS_LOG_WARNING,
+             opened.error().text); // the sentence: which line of which manifest is missing
+      return to_abi(opened.error().code);
+    }
+    *channel = opened->value;
+    return MOHHOS_OK;
+  }
+
+  static std::int32_t send(const mohhos_host_t* host, mohhos_channel_t channel,
+                           const mohhos_send_options_t* options, const void* data,
+                           std::size_t size) noexcept {
+    HostTable& me = self(host);
+    if (!me.may_talk_here()) return MOHHOS_E_BAD_STATE;
+    const auto checked = check(options, ipc::MessageType::Custom);
+    if (!checked || (data == nullptr && size != 0)) return MOHHOS_E_INVALID;
+    return outcome(me.endpoint_.send(ChannelId{channel}, checked->about, bytes_of(data, size),
+                                     checked->deadline));
+  }
+
+  static std::int32_t loan(const mohhos_host_t* host, mohhos_channel_t channel,
+                           const mohhos_send_options_t* options, std::size_t size,
+                           void** data) noexcept {
+    HostTable& me = self(host);
+    if (!me.may_talk_here()) return MOHHOS_E_BAD_STATE;
+    const auto checked = check(options, ipc::MessageType::Custom);
+    if (!checked || data == nullptr) return MOHHOS_E_INVALID;
+    if (size > UINT32_MAX) return MOHHOS_E_TOO_LARGE;
+    const auto lent = me.endpoint_.loan(ChannelId{channel}, static_cast<std::uint32_t>(size),
+                                        checked->about, checked->deadline);
+    if (!lent) return to_abi(lent.error().code);
+    me.loaned_ = channel;
+    *data = lent->data();
+    return MOHHOS_OK;
+  }
+
+  static std::int32_t commit(const mohhos_host_t* host, mohhos_channel_t channel) noexcept {
+    HostTable& me = self(host);
+    if (!me.may_talk_here() || me.loaned_ != channel || channel == 0) return MOHHOS_E_BAD_STATE;
+    me.loaned_ = 0;
+    me.endpoint_.commit(ChannelId{channel});
+    return MOHHOS_OK;
+  }
+
+  static std::int32_t request(const mohhos_host_t* host, mohhos_channel_t channel,
+                              const mohhos_send_options_t* options, const void* data,
+                              std::size_t size, std::uint64_t timeout_ns, mohhos_reply_fn done,
+                              void* user) noexcept {
+    HostTable& me = self(host);
+    if (!me.may_talk_here()) return MOHHOS_E_BAD_STATE;
+    const auto checked = check(options, ipc::MessageType::DataRequest);
+    if (!checked || (data == nullptr && size != 0) || done == nullptr) return MOHHOS_E_INVALID;
+    return outcome(me.endpoint_.call(ChannelId{channel}, checked->about, bytes_of(data, size),
+                                     deadline_in(timeout_ns),
+                                     [&me, done, user](Result<const ipc::Message*> answer) {
+                                       me.finish_request(done, user, std::move(answer));
+                                     }));
+  }
+
+  static std::int32_t reply(const mohhos_host_t* host, const mohhos_request_t* request,
+                            std::int32_t status, const void* data, std::size_t size,
+                            std::uint64_t timeout_ns) noexcept {
+    HostTable& me = self(host);
+    if (!me.may_talk_here()) return MOHHOS_E_BAD_STATE;
+    if (request == nullptr || request->correlation == 0 || (data == nullptr && size != 0))
+      return MOHHOS_E_INVALID;
+    const ipc::ReplyTo to{PluginId{request->sender}, request->correlation, request->deadline_ns};
+    return outcome(
+        me.endpoint_.respond(to, bytes_of(data, size), deadline_in(timeout_ns), status < 0));
+  }
+
+  static std::int32_t broadcast(const mohhos_host_t* host, std::uint32_t plugin_type,
+                                const mohhos_send_options_t* options, const void* data,
+                                std::size_t size) noexcept {
+    HostTable& me = self(host);
+    if (!me.may_talk_here()) return MOHHOS_E_BAD_STATE;
+    const auto checked = check(options, ipc::MessageType::Custom);
+    if (!checked || plugin_type >= model::kPluginTypes.size() || (data == nullptr && size != 0))
+      return MOHHOS_E_INVALID;
+    return count_of(me.endpoint_.broadcast(model::kPluginTypes[plugin_type], checked->about,
+                                           bytes_of(data, size), checked->deadline));
+  }
+
+  static std::int32_t publish(const mohhos_host_t* host, std::uint32_t event,
+                              const mohhos_send_options_t* options, const void* data,
+                              std::size_t size) noexcept {
+    HostTable& me = self(host);
+    if (!me.may_talk_here()) return MOHHOS_E_BAD_STATE;
+    const auto checked = check(options, ipc::MessageType::EventNotify);
+    if (!checked || (data == nullptr && size != 0)) return MOHHOS_E_INVALID;
+    return count_of(
+        me.endpoint_.publish(event, checked->about, bytes_of(data, size), checked->deadline));
+  }
+
+  static std::int32_t subscribe(const mohhos_host_t* host, std::uint64_t publisher,
+                                const std::uint32_t* events, std::size_t count) noexcept {
+    HostTable& me = self(host);
+    if (!me.may_talk_here()) return MOHHOS_E_BAD_STATE;
+    if (events == nullptr && count != 0) return MOHHOS_E_INVALID;
+    return outcome(me.endpoint_.subscribe(PluginId{publisher}, {events, count}));
+  }
+};
+
+Result<std::unique_ptr<HostTable>> HostTable::open(ipc::Endpoint& endpoint,
+                                                   const sandbox::Boot& boot) {
+  sys::Fd wake_fd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  if (!wake_fd) return fail_errno("eventfd");
+  return std::unique_ptr<HostTable>(new HostTable(endpoint, boot, std::move(wake_fd)));
+}
+
+HostTable::HostTable(ipc::Endpoint& endpoint, const sandbox::Boot& boot, sys::Fd wake_fd)
+    : endpoint_(endpoint), boot_(boot), main_thread_(::pthread_self()),
+      wake_fd_(std::move(wake_fd)) {
+  table_ = {.struct_size = sizeof(mohhos_host_t),
+            .abi_version = MOHHOS_ABI_VERSION,
+            .plugin_id = boot.plugin.value,
+            .generation = boot.generation.value,
+            .plugin_type = boot.plugin_type,
+            .plugin_name = boot.name.c_str(),
+            .host_data = this,
+            .log = &Calls::log,
+            .fail = &Calls::fail,
+            .panic = &Calls::panic,
+            .config_get = &Calls::config_get,
+            .check_capability = &Calls::check_capability,
+            .now_ns = &Calls::now_ns,
+            .wake = &Calls::wake,
+            .wake_after = &Calls::wake_after,
+            .open_channel = &Calls::open_channel,
+            .send = &Calls::send,
+            .loan = &Calls::loan,
+            .commit = &Calls::commit,
+            .request = &Calls::request,
+            .reply = &Calls::reply,
+            .broadcast = &Calls::broadcast,
+            .publish = &Calls::publish,
+            .subscribe = &Calls::subscribe};
+}
+
+void HostTable::set_config(std::string_view key, std::string_view value) {
+  config_.insert_or_assign(std::string(key), std::string(value));
+}
+
+const char* HostTable::find_config(std::string_view key) const {
+  const auto found = config_.find(key);
+  return found != config_.end() ? found->second.c_str() : nullptr;
+}
+
+void HostTable::log(std::int32_t level, std::string_view text) noexcept {
+  ipc::LogLine line;
+  line.level = level >= MOHHOS_LOG_ERROR && level <= MOHHOS_LOG_DEBUG
+                   ? static_cast<std::uint32_t>(level)
+                   : std::uint32_t{MOHHOS_LOG_INFO};
+  line.dropped = lines_lost_.exchange(0);
+  ipc::put_text(line.text, text);
+  if (!ipc::send_link_record(endpoint_.link_fd(), line)) lines_lost_ += line.dropped + 1;
+}
+
+bool HostTable::take_wake(Monotonic now) noexcept {
+  bool due =
+      wanted_.load(std::memory_order_relaxed) && wanted_.exchange(false, std::memory_order_acq_rel);
+  if (wake_at_ <= now) {
+    wake_at_ = Monotonic::max();
+    due = true;
+  }
+  return due;
+}
+
+void HostTable::silence_wake() noexcept {
+  std::uint64_t count = 0;
+  static_cast<void>(
+      !::read(wake_fd_.get(), &count, sizeof count)); // non-blocking, and nobody else has it
+}
+
+const char* HostTable::name_of(ChannelId channel) {
+  if (channel == last_channel_ && channel) return last_name_;
+  auto found = names_.find(channel);
+  if (found == names_.end()) {
+    const auto peer = endpoint_.peer(channel);
+    if (!peer) return "";
+    found = names_.emplace(channel, peer->name).first;
+  }
+  last_channel_ = channel;
+  last_name_ = found->second.c_str();
+  return last_name_;
+}
+
+mohhos_message_t HostTable::view_of(const ipc::Message& message, std::uint64_t received_at_ns) {
+  return {.struct_size = sizeof(mohhos_message_t),
+          .flags = 0,
+          .id = message.info.id,
+          .sender = message.sender.value,
+          .correlation = message.info.correlation,
+          .sent_at_ns = message.info.timestamp_ns,
+          .received_at_ns = received_at_ns,
+          .deadline_ns = message.info.deadline_ns,
+          .type = static_cast<std::uint32_t>(message.info.type),
+          .priority = static_cast<std::int32_t>(message.info.priority) + MOHHOS_PRIORITY_LOW,
+          .event = message.info.event,
+          .generation = message.info.generation,
+          .size = message.payload.size(),
+          .data = message.payload.empty() ? nullptr : message.payload.data(),
+          .sender_name = name_of(message.channel)};
+}
+
+void HostTable::finish_request(mohhos_reply_fn done, void* user,
+                               Result<const ipc::Message*> answer) noexcept {
+  mohhos_message_t reply{};
+  std::int32_t status = MOHHOS_OK;
+  if (answer) {
+    reply = view_of(**answer, ipc::monotonic_ns());
+  } else {
+    status = to_abi(answer.error().code);
+    reply.struct_size = sizeof reply;
+    reply.size = answer.error().text.size();
+    reply.data = answer.error().text.data();
+    reply.sender_name = "";
+  }
+  if (done(user, status, &reply) < 0) die(ipc::LastWordsKind::Exception, take_remembered());
+}
+
+} // namespace mohhos::loader

@@ -1,0 +1,94 @@
+// The host table: abi.h's functions over the Endpoint.
+//
+// The plugin calls C function pointers with the table first; `host_data` leads back here. What is
+// [main] in abi.h is refused on other threads (BAD_STATE), because the Endpoint belongs to one
+// thread. Nothing here throws.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <pthread.h>
+
+#include "base/units.hpp"
+#include "ipc/endpoint.hpp"
+#include "mohhos/abi.h"
+#include "sandbox/boot.hpp"
+#include "sys/fd.hpp"
+
+namespace mohhos::loader {
+
+// A Code of the host as the ABI says it. [pure]
+constexpr std::int32_t to_abi(Code code) {
+  return -static_cast<std::int32_t>(code);
+}
+
+class HostTable {
+public:
+  // The endpoint and the boot block outlive the table. Makes the eventfd that wake() rings.
+  [[nodiscard]] static Result<std::unique_ptr<HostTable>> open(ipc::Endpoint& endpoint,
+                                                               const sandbox::Boot& boot);
+  HostTable(const HostTable&) = delete;
+  HostTable& operator=(const HostTable&) = delete;
+
+  [[nodiscard]] const mohhos_host_t* table() const noexcept { return &table_; }
+
+  // Configuration: what config_get gives. [loop]
+  void set_config(std::string_view key, std::string_view value);
+  [[nodiscard]] const char* find_config(std::string_view key) const;
+
+  // Channels may be opened and messages sent from the first on_start on. [loop]
+  void allow_talking() noexcept { may_talk_ = true; }
+
+  // One line of log with a level of abi.h. [any]
+  void log(std::int32_t level, std::string_view text) noexcept;
+
+  // The plugin's own work: asked for by wake() or wake_after(). [loop]
+  [[nodiscard]] bool take_wake(Monotonic now) noexcept;
+  [[nodiscard]] bool woken(Monotonic now) const noexcept {
+    return wanted_.load() || wake_at_ <= now;
+  }
+  // Empties the eventfd after it woke us. [loop]
+  void silence_wake() noexcept;
+  [[nodiscard]] Monotonic wake_at() const noexcept { return wake_at_; }
+  [[nodiscard]] int wake_fd() const noexcept { return wake_fd_.get(); }
+  // Asks for one slice, as wake() does. [loop]
+  void want_work() noexcept { wanted_.store(true, std::memory_order_relaxed); }
+
+  // A message as the plugin sees it; valid as long as the message and the table. [loop]
+  [[nodiscard]] mohhos_message_t view_of(const ipc::Message& message, std::uint64_t received_at_ns);
+
+private:
+  HostTable(ipc::Endpoint& endpoint, const sandbox::Boot& boot, sys::Fd wake_fd);
+  [[nodiscard]] bool on_main_thread() const noexcept {
+    return ::pthread_equal(::pthread_self(), main_thread_) != 0;
+  }
+  [[nodiscard]] bool may_talk_here() const noexcept { return may_talk_ && on_main_thread(); }
+  [[nodiscard]] const char* name_of(ChannelId channel);
+  void finish_request(mohhos_reply_fn done, void* user,
+                      Result<const ipc::Message*> answer) noexcept;
+  struct Calls; // the functions of the table
+
+  ipc::Endpoint& endpoint_;
+  const sandbox::Boot& boot_;
+  mohhos_host_t table_{};
+  pthread_t main_thread_;
+  bool may_talk_ = false;
+  std::uint64_t loaned_ = 0; // the channel whose loan is open
+  std::map<std::string, std::string, std::less<>> config_;
+  std::atomic<std::uint32_t> lines_lost_ = 0;
+  sys::Fd wake_fd_;
+  std::atomic<bool> wanted_ = false; // partner: wake() on other threads
+  Monotonic wake_at_ = Monotonic::max();
+  std::map<ChannelId, std::string> names_;
+  ChannelId
+      last_channel_; // names_ without the search, for the usual run of messages on one channel
+  const char* last_name_ = "";
+};
+
+} // namespace mohhos::loader
