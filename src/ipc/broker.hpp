@@ -1,16 +1,16 @@
 // Who may talk to whom, and what to tell whom when somebody comes, goes or restarts. Decisions and
-// tables; the manager executes: makes the memory, sends the records, keeps and forgets the
-// descriptors.
+// tables; the manager executes: makes the memory, sends the records, keeps and forgets descriptors.
 //
-// Every operation returns a Plan. Execute it in this order: make the memories (a failure:
-// undo(channel)), give them into custody, send the records in their order, drop. Executing a plan
-// twice, or only its beginning and then asking again, is harmless: endpoints ignore what they have
-// already, and an asker asks again.
+// Every operation returns a Plan. Execute it in this order: make the memories and give them into
+// custody (on a failure: undo(channel), and leave out the deliveries of that channel), keep save()
+// where `changed`, send the deliveries in their order, drop. A manager that dies on the way does no
+// harm: endpoints ignore what they have already, and an asker asks again.
 //
-// After a manager's restart: restore() with the bytes of save(), then join() every plugin that
-// lives. Links outlive the manager, so endpoints notice nothing.
+// After a manager's restart: restore() with the bytes of save(), join() every plugin that lives,
+// then sweep(). Links outlive the manager, so endpoints notice nothing.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -18,11 +18,13 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
 #include "base/error.hpp"
 #include "base/ids.hpp"
+#include "ipc/layout.hpp"
 #include "ipc/link.hpp"
 #include "model/acl.hpp"
 #include "model/capability.hpp"
@@ -36,38 +38,37 @@ struct Party {
   std::string name;
   std::optional<model::PluginType> type; // nothing: an application
   Generation generation;
-  model::CapabilitySet capabilities; // granted; an application: what its role gives it
-  model::Acl acl;                    // granted; of an application nothing is read
+  model::CapabilitySet capabilities; // granted; an application's: what its role gives it
+  model::Acl acl;                    // granted; nothing of it is read for an application
 };
 
-// Whether `from` may send to `to`. Denied names the line that is missing and in whose manifest.
+// Whether `from` may send to `to`. Denied names the missing line and whose manifest it goes into.
 // [pure]
 [[nodiscard]] Result<> may_send(const Party& from, const Party& to);
 
-// What is durable of a channel; fixed size, no pointers.
+// What is durable of a channel: fixed size, no pointers.
 struct ChannelRecord {
   std::uint64_t channel = 0;
   std::uint64_t sender = 0;
   std::uint64_t receiver = 0;
   std::uint64_t ring_bytes = 0;
   std::uint32_t ring_generation = 1; // rises when the sender is a new process
-  std::uint32_t reply_only = 0;      // 1: exists because the receiver may ask the sender
+  std::uint32_t reply_only = 0;      // 1: it exists only because the receiver may ask the sender
 };
 
 using BrokerRecord =
     std::variant<ChannelOpened, ChannelRefused, ChannelClosed, GroupReady, GroupStale>;
 
-// One record to one endpoint. When fds_of is set, that channel's descriptors go with it:
-// make_sender_end() or make_receiver_end(), as `role` says.
+// One record to one endpoint. When fds_of is not 0, that channel's descriptors go with it:
+// make_sender_end() or make_receiver_end(), as ChannelOpened::role says.
 struct Delivery {
   PluginId to;
   BrokerRecord record;
   ChannelId fds_of;
-  Role role{};
 };
 
 struct Plan {
-  std::vector<ChannelRecord> make; // new: make_channel_memory(ring_bytes), keep it under its id
+  std::vector<ChannelRecord> make; // make_channel_memory(ring_bytes), kept under its id
   std::vector<Delivery> deliveries;
   std::vector<ChannelId> drop; // forget memory and custody
   bool changed = false;        // save() has something new
@@ -75,74 +76,86 @@ struct Plan {
 
 struct BrokerLimits {
   std::uint32_t channels_per_party = 256;
-  std::uint64_t ring_bytes_per_party = std::uint64_t{64} << 20; // of channels that it opened
+  std::uint64_t ring_bytes_per_party = std::uint64_t{64} << 20; // of the channels it sends on
   std::uint32_t subscriptions_per_party = 256;
-  std::uint64_t default_ring = std::uint64_t{256} << 10;
+  std::uint64_t default_ring = kDefaultRing;
   std::uint64_t largest_ring = std::uint64_t{16} << 20;
 };
 
 class Broker {
 public:
-  explicit Broker(const BrokerLimits& limits = {});
+  explicit Broker(const BrokerLimits& limits = {}) : limits_(limits) {}
 
-  // --- who is there
-  // ----------------------------------------------------------------------------------
+  // --- who is there ---
 
-  // A process with a link: new, or the successor (a higher generation) of one that was lost(); then
-  // it gets all channels that it receives on again, with what is unread in them. [loop]
+  // A process with a link: a new one, or the successor (a higher generation) of one that was
+  // lost(); it gets every channel that it receives on, with what is unread in them. [pure]
   [[nodiscard]] Plan join(Party party);
-  // Its process ended, and another may come: rings are kept. [loop]
+  // Its process ended, and another may come: its rings are kept. [pure]
   [[nodiscard]] Plan lost(PluginId party);
-  // It is gone for good: its channels end with PeerGone (what it sent can still be read). [loop]
+  // It is gone for good: its channels end with PeerGone (what it sent can still be read). [pure]
   [[nodiscard]] Plan leave(PluginId party);
-  // Its grant changed: channels that are not allowed any more end with Revoked. [loop]
+  // Its grant changed: channels that are not allowed any more end with Revoked. [pure]
   [[nodiscard]] Plan regrant(PluginId party, model::CapabilitySet capabilities, model::Acl acl);
 
-  // --- what endpoints ask (records of their link, checked by link_codec)
-  // -----------------------------
+  // --- what endpoints ask: records of their links, checked by link_codec ---
 
   [[nodiscard]] Plan open(PluginId asker, const OpenChannel& request);
   [[nodiscard]] Plan open_group(PluginId asker, const OpenGroup& request);
   [[nodiscard]] Plan subscribe(PluginId asker, const Subscribe& request);
   [[nodiscard]] Plan close(PluginId asker, const CloseChannel& request);
-  // A memory of `make` could not be made: what to tell the asker instead. [loop]
+  // A memory of `make` could not be made: what to tell its asker instead. [pure]
   [[nodiscard]] Plan undo(ChannelId channel, const Error& why);
 
-  // --- a manager's restart
-  // ---------------------------------------------------------------------------
+  // --- a manager's restart ---
 
   [[nodiscard]] std::vector<std::byte> save() const;
-  // Malformed: not what save() wrote. Only on a new broker. [loop]
+  // Malformed: not what save() wrote. Only on a new broker. [pure]
   [[nodiscard]] Result<> restore(std::span<const std::byte> saved);
-  // Channels of which no living party knows: after restore() and all join()s. [loop]
+  // Ends the channels of those that did not join() since restore(). [pure]
   [[nodiscard]] Plan sweep();
 
-  // --- questions
-  // -------------------------------------------------------------------------------------
+  // --- questions ---
 
   [[nodiscard]] std::optional<ChannelRecord> find(ChannelId channel) const;
   [[nodiscard]] std::vector<ChannelRecord> channels() const;
 
 private:
+  using Ends = std::pair<PluginId, PluginId>;                   // sender, receiver
+  using Subscription = std::pair<std::uint64_t, std::uint32_t>; // publisher (0: any), event
+
   struct Member {
     Party party;
-    bool present = false; // has a process now
-    std::set<std::uint64_t> channels;
-    std::uint64_t ring_bytes = 0; // of the channels that it opened
-    std::set<std::pair<std::uint64_t, std::uint32_t>> subscriptions; // publisher (0: any), event
-    bool groups_known = false; // was told of a group since the last GroupStale
+    bool present = false;      // has a process now
+    bool groups_known = false; // asked for a group since its last GroupStale
   };
   struct Channel {
     ChannelRecord record;
-    bool receiver_told = false; // since this broker began
-    PluginId asker;             // whom undo() tells
-    std::uint32_t sequence = 0;
+    bool receiver_told = false; // by this broker
+    std::uint32_t sequence = 0; // of the request that made it
   };
+
+  [[nodiscard]] Member* member(PluginId id);
+  [[nodiscard]] const Member* find_target(const OpenChannel& request) const;
+  [[nodiscard]] Channel* channel_of(PluginId sender, PluginId receiver);
+  [[nodiscard]] Result<std::uint32_t> allow(const Party& from, const Party& to);
+  [[nodiscard]] Result<> within_limits(PluginId sender, PluginId receiver,
+                                       std::uint64_t ring_bytes) const;
+  [[nodiscard]] Result<Channel*> obtain(const Party& from, const Party& to,
+                                        const LinkHeader& request, std::uint64_t ring_bytes,
+                                        Plan& plan);
+  void deliver_opened(Channel& channel, Role role, std::uint32_t sequence, Plan& plan);
+  void deliver_closed(const ChannelRecord& channel, PluginId to, CloseReason reason, Plan& plan);
+  void deliver_stale(Plan& plan);
+  void end_channel(std::uint64_t id, PluginId silent, CloseReason reason, Plan& plan);
+  [[nodiscard]] std::vector<const Member*> group_members(PluginId asker,
+                                                         const OpenGroup& request) const;
 
   BrokerLimits limits_;
   std::map<PluginId, Member> members_;
   std::map<std::uint64_t, Channel> channels_;
-  std::map<std::pair<PluginId, PluginId>, std::uint64_t> by_ends_; // sender, receiver
+  std::map<Ends, std::uint64_t> by_ends_;
+  std::map<PluginId, std::set<Subscription>> subscriptions_;
   std::uint64_t next_channel_ = 1;
 };
 

@@ -155,9 +155,16 @@ Result<ReceivingChannel> ReceivingChannel::attach(ChannelEnd end, std::uint64_t 
                           RingReceiver(memory));
 }
 
+RingReceiver::Outcome ReceivingChannel::next(View& view) noexcept {
+  const RingReceiver::Outcome outcome = ring_.next(view);
+  if (outcome == RingReceiver::Outcome::Empty && ring_.must_wake(true))
+    ring_doorbell(space_bell_.get());
+  return outcome;
+}
+
 void ReceivingChannel::release(const View& view) noexcept {
   ring_.release(view);
-  if (ring_.must_wake()) ring_doorbell(space_bell_.get());
+  if (ring_.must_wake(false)) ring_doorbell(space_bell_.get());
 }
 
 } // namespace mohhos::ipc

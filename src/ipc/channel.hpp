@@ -71,6 +71,8 @@ public:
   [[nodiscard]] static Result<ReceivingChannel> attach(ChannelEnd end, std::uint64_t ring_bytes);
   [[nodiscard]] RingReceiver& ring() noexcept { return ring_; }
   [[nodiscard]] const RingReceiver& ring() const noexcept { return ring_; }
+  // The ring's next(); when it says Empty, a sender that waits for space hears of all of it. [any]
+  [[nodiscard]] RingReceiver::Outcome next(View& view) noexcept;
   // Acknowledges, and rings if the sender sleeps for space. [any]
   void release(const View& view) noexcept;
   [[nodiscard]] int data_bell() const noexcept { return data_bell_.get(); }

@@ -120,11 +120,11 @@ public:
   [[nodiscard]] bool ready() const noexcept;
   // Acknowledges this message and all before it. [any]
   void release(const View& view) noexcept;
-  // Whether the sender sleeps for space and was not yet rung for this sleep; orders itself after
-  // release(). When true, ring the space bell. Looks only when the tail crossed an eighth of the
-  // ring or the ring is empty: a waiting sender is woken for a stretch of space, not for a line.
-  // [any]
-  [[nodiscard]] bool must_wake() noexcept;
+  // Whether the sender sleeps for space and was not yet rung for this sleep. When true, ring the
+  // space bell. Ask after release(): it looks when the tail crossed an eighth of the ring (a
+  // waiting sender is woken for a stretch of space, not for a line); and with `idle`, when next()
+  // said Empty. [any]
+  [[nodiscard]] bool must_wake(bool idle) noexcept;
 
   // Sleeping until there is a message: arm, then look once more, then wait for the data bell, then
   // disarm. The caller puts one seq_cst fence between arming all its rings and looking. [any]

@@ -77,9 +77,9 @@ void RingReceiver::release(const View& view) noexcept {
                 tail_); // the sender's refresh_tail(): it may write there now
 }
 
-bool RingReceiver::must_wake() noexcept {
-  const bool crossed = ((tail_ ^ told_) & ~(memory_.capacity / 8 - 1)) != 0;
-  if (tail_ == told_ || (!crossed && ready())) return false;
+bool RingReceiver::must_wake(bool idle) noexcept {
+  const std::uint64_t step = idle ? kLine : memory_.capacity / 8;
+  if (((tail_ ^ told_) & ~(step - 1)) == 0) return false;
   told_ = tail_;
   store_load_fence(); // the sender: arm(), fence, refresh_tail()
   const std::uint32_t waiting = load_relaxed(&memory_.header->waiting);

@@ -84,15 +84,18 @@ RingSender::Outcome RingSender::loan(std::uint32_t size, const Outgoing& about,
 std::uint64_t RingSender::commit() noexcept {
   CHECK(loaned_ != 0);
   const std::uint64_t position = head_;
+  const std::uint64_t extent = PublishWord::unpack(loaned_).extent();
   std::byte* const record = at(position);
   reinterpret_cast<RecordHeader*>(record)->timestamp_ns = monotonic_ns();
-  head_ = position + PublishWord::unpack(loaned_).extent();
+  head_ += extent;
   store_relaxed(publish_word(at(head_)), 0);
   store_release(publish_word(record), loaned_); // the receiver's next()
-  // The next record's own line is being polled by the receiver; the one behind it will get the next
-  // 0. Having it ready keeps that 0 from delaying the publication.
-  prefetch_for_write(at(head_ + kLine));
   loaned_ = 0;
+  // Fetch what the next send of this size will write, except its first line, which the receiver
+  // polls: stores become visible in order, and a slow one to a later line would hold up the
+  // publication. Measured: 64 B of payload one way 152 → 95 ns.
+  prefetch_for_write(at(head_ + kLine));
+  prefetch_for_write(at(head_ + extent));
   return message_id(position);
 }
 

@@ -1,0 +1,95 @@
+// The broker's durable state as bytes: what the warden keeps for the next manager. A head, then the
+// channels, then the subscriptions, each of fixed size.
+#include <cstring>
+
+#include "base/reader.hpp"
+#include "ipc/broker.hpp"
+
+namespace mohhos::ipc {
+namespace {
+
+constexpr std::uint32_t kMagic = 0x4B4F5242; // "BROK"
+constexpr std::uint32_t kVersion = 1;
+
+struct SavedHead {
+  std::uint32_t magic = kMagic;
+  std::uint32_t version = kVersion;
+  std::uint64_t next_channel = 0;
+  std::uint64_t channels = 0;
+  std::uint64_t subscriptions = 0;
+};
+struct SavedSubscription {
+  std::uint64_t subscriber = 0;
+  std::uint64_t publisher = 0;
+  std::uint32_t event = 0;
+  std::uint32_t reserved = 0;
+};
+
+template <class T>
+void append(std::vector<std::byte>& bytes, const T& value) {
+  static_assert(std::has_unique_object_representations_v<T>);
+  bytes.resize(bytes.size() + sizeof value);
+  std::memcpy(bytes.data() + bytes.size() - sizeof value, &value, sizeof value);
+}
+
+Result<> judge(const ChannelRecord& record, std::uint64_t next_channel) {
+  const bool sound = record.channel != 0 && record.channel < next_channel && record.sender != 0 &&
+                     record.receiver != 0 && record.sender != record.receiver &&
+                     is_ring_size(record.ring_bytes);
+  if (!sound)
+    return fail(Code::Malformed, "the broker's saved channel {} makes no sense", record.channel);
+  return {};
+}
+
+} // namespace
+
+std::vector<std::byte> Broker::save() const {
+  SavedHead head{.next_channel = next_channel_, .channels = channels_.size()};
+  for (const auto& [subscriber, wishes] : subscriptions_) head.subscriptions += wishes.size();
+  std::vector<std::byte> bytes;
+  append(bytes, head);
+  for (const auto& [id, channel] : channels_) append(bytes, channel.record);
+  for (const auto& [subscriber, wishes] : subscriptions_)
+    for (const auto& [publisher, event] : wishes)
+      append(bytes, SavedSubscription{
+                        .subscriber = subscriber.value, .publisher = publisher, .event = event});
+  return bytes;
+}
+
+Result<> Broker::restore(std::span<const std::byte> saved) {
+  const Reader reader(saved);
+  const auto head = reader.at<SavedHead>(0);
+  if (!head || head->magic != kMagic || head->version != kVersion)
+    return fail(Code::Malformed, "this is not a broker's saved state of version {}", kVersion);
+  std::uint64_t offset = sizeof(SavedHead);
+  for (std::uint64_t i = 0; i < head->channels; ++i, offset += sizeof(ChannelRecord)) {
+    const auto record = reader.at<ChannelRecord>(offset);
+    if (!record) return fail(Code::Malformed, "the broker's saved state ends after {} channels", i);
+    TRY(judge(*record, head->next_channel));
+    channels_[record->channel] = Channel{.record = *record};
+    by_ends_[{PluginId{record->sender}, PluginId{record->receiver}}] = record->channel;
+  }
+  for (std::uint64_t i = 0; i < head->subscriptions; ++i, offset += sizeof(SavedSubscription)) {
+    const auto wish = reader.at<SavedSubscription>(offset);
+    if (!wish)
+      return fail(Code::Malformed, "the broker's saved state ends after {} subscriptions", i);
+    subscriptions_[PluginId{wish->subscriber}].emplace(wish->publisher, wish->event);
+  }
+  next_channel_ = head->next_channel;
+  return {};
+}
+
+Plan Broker::sweep() {
+  Plan plan;
+  for (const ChannelRecord& channel : channels()) {
+    const bool both = members_.contains(PluginId{channel.sender}) &&
+                      members_.contains(PluginId{channel.receiver});
+    if (!both) end_channel(channel.channel, {}, CloseReason::PeerGone, plan);
+  }
+  plan.changed |= std::erase_if(subscriptions_, [&](const auto& entry) {
+                    return !members_.contains(entry.first);
+                  }) != 0;
+  return plan;
+}
+
+} // namespace mohhos::ipc
