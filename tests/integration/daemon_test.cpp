@@ -1,0 +1,112 @@
+// The daemon itself: its socket, its lock, its end.
+#include <csignal>
+
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <gtest/gtest.h>
+
+#include "fixture.hpp"
+
+namespace mohhos::test {
+namespace {
+
+using DaemonProcess = WithDaemon;
+
+TEST_F(DaemonProcess, SaysItsVersionAndChecksItsConfiguration) {
+  const Outcome version = run({program("mohhosd"), "--version"});
+  EXPECT_EQ(version.code, 0);
+  EXPECT_NE(version.out.find("0.1"), std::string::npos) << version.out;
+  TemporaryDirectory directory;
+  EXPECT_EQ(run({program("mohhosd"), "--root", directory.path(), "--check-config"}).code, 0);
+  std::filesystem::create_directories(directory.path() / "etc/mohhos");
+  write_text(directory.path() / "etc/mohhos/mohhosd.toml", "no_such_key = 1\n");
+  const Outcome wrong = run({program("mohhosd"), "--root", directory.path(), "--check-config"});
+  EXPECT_NE(wrong.code, 0);
+  EXPECT_NE((wrong.out + wrong.err).find("no_such_key"), std::string::npos) << wrong.err;
+}
+
+TEST_F(DaemonProcess, ASecondOneOnTheSameRootIsRefused) {
+  const Outcome second = run({program("mohhosd"), "--root", daemon.root()});
+  EXPECT_EQ(second.code, 1);
+  EXPECT_EQ(std::count(second.err.begin(), second.err.end(), '\n'), 1) << second.err;
+  EXPECT_NE(second.err.find(daemon.root().string()), std::string::npos) << second.err;
+  expect_serving();
+}
+
+TEST_F(DaemonProcess, StatusSaysWhatIsInForce) {
+  const std::string status = daemon.plugctl({"-o", "json", "status"}).out;
+  EXPECT_EQ(json(status, "warden_pid"), std::to_string(daemon.pid())) << status;
+  EXPECT_GT(std::stoi("0" + json(status, "manager_pid")), 0);
+  EXPECT_NE(json(status, "best_level"), "");
+  EXPECT_NE(json(status, "mode"), "");
+}
+
+TEST_F(DaemonProcess, UnloadsAllWhenItEnds) {
+  ASSERT_EQ(load_and_start("plain").code, 0);
+  ASSERT_EQ(load_and_start("counter_in").code, 0);
+  ASSERT_EQ(daemon.plugctl({"suspend", "counter_in"}).code, 0);
+  // TearDown stops it and looks for what is left: a running, and a frozen plugin.
+}
+
+TEST(DaemonStart, ReplacesAStaleSocket) {
+  TemporaryDirectory directory;
+  std::filesystem::create_directories(directory.path() / "run/mohhos");
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string path = directory.path() / "run/mohhos/control.sock";
+  ASSERT_LT(path.size(), sizeof address.sun_path);
+  path.copy(address.sun_path, path.size());
+  ASSERT_EQ(bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  close(fd); // nobody will ever answer there
+  DaemonOptions options;
+  options.root = directory.path();
+  Daemon daemon(options);
+  EXPECT_EQ(daemon.plugctl({"status"}).code, 0);
+  EXPECT_EQ(daemon.stop(), "");
+}
+
+TEST(DaemonStart, LeavesAFileThatIsNoSocketAlone) {
+  TemporaryDirectory directory;
+  std::filesystem::create_directories(directory.path() / "run/mohhos");
+  write_text(directory.path() / "run/mohhos/control.sock", "precious\n");
+  const Outcome outcome = run({program("mohhosd"), "--root", directory.path()});
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_NE(outcome.err.find("control.sock"), std::string::npos) << outcome.err;
+  EXPECT_EQ(read_text(directory.path() / "run/mohhos/control.sock"), "precious\n");
+}
+
+// kill -9 of the warden: its plugins die with it, and the next start sweeps what it left.
+TEST(DaemonStart, SweepsWhatAKilledOneLeft) {
+  TemporaryDirectory directory;
+  DaemonOptions options;
+  options.root = directory.path();
+  {
+    Daemon killed(options);
+    ASSERT_EQ(killed.load_and_start(killed.sign(plugin_file("plain")), "plain").code, 0);
+    kill(killed.pid(), SIGKILL);
+  }
+  options.trust_a_key = false;
+  Daemon daemon(options);
+  EXPECT_EQ(daemon.plugctl({"status"}).code, 0);
+  EXPECT_EQ(daemon.stop(), "");
+}
+
+TEST(DaemonAbsent, PlugctlSaysThatNobodyAnswers) {
+  TemporaryDirectory directory;
+  const std::string socket = directory.path() / "control.sock";
+  const Outcome outcome = run({program("plugctl"), "list"}, {{"MOHHOS_SOCKET", socket}});
+  EXPECT_REFUSED(outcome, 69, socket.c_str());
+}
+
+TEST(Usage, MistakesAreUsageErrors) {
+  EXPECT_EQ(run({program("plugctl"), "frobnicate"}).code, 2);
+  EXPECT_EQ(run({program("plugctl"), "load"}).code, 2);
+  EXPECT_EQ(run({program("plugctl"), "-o", "xml", "list"}).code, 2);
+  EXPECT_EQ(run({program("plugctl"), "--help"}).code, 0);
+}
+
+} // namespace
+} // namespace mohhos::test

@@ -1,0 +1,194 @@
+// US-004's eight operations, and what happens when a plugin ends by itself.
+#include <csignal>
+#include <fstream>
+
+#include <gtest/gtest.h>
+
+#include "fixture.hpp"
+
+namespace mohhos::test {
+namespace {
+
+using Lifecycle = WithDaemon;
+using Dependencies = WithDaemon;
+using Grants = WithDaemon;
+
+TEST_F(Lifecycle, APluginGoesThroughAllItsStates) {
+  ASSERT_EQ(load("plain").code, 0) << daemon.log();
+  EXPECT_EQ(daemon.state("plain"), "LOADED");
+  EXPECT_EQ(daemon.plugctl({"start", "plain"}).code, 0);
+  EXPECT_EQ(daemon.state("plain"), "RUNNING");
+  EXPECT_EQ(trimmed(call("plain", "ping")), "pong");
+  EXPECT_EQ(daemon.plugctl({"suspend", "plain"}).code, 0);
+  EXPECT_EQ(daemon.state("plain"), "SUSPENDED");
+  EXPECT_EQ(daemon.plugctl({"resume", "plain"}).code, 0);
+  EXPECT_EQ(trimmed(call("plain", "ping")), "pong");
+  EXPECT_EQ(daemon.plugctl({"stop", "plain"}).code, 0);
+  EXPECT_EQ(daemon.state("plain"), "LOADED");
+  EXPECT_EQ(daemon.plugctl({"start", "plain"}).code, 0);
+  EXPECT_EQ(trimmed(call("plain", "ping")), "pong");
+  EXPECT_EQ(daemon.plugctl({"stop", "plain"}).code, 0);
+  EXPECT_EQ(daemon.plugctl({"unload", "plain"}).code, 0);
+  EXPECT_REFUSED(daemon.plugctl({"info", "plain"}), 4, "plain");
+}
+
+TEST_F(Lifecycle, InfoHasEveryDocumentedField) {
+  ASSERT_EQ(load_and_start("plain").code, 0);
+  const std::string info = daemon.plugctl({"-o", "json", "info", "plain"}).out;
+  for (const char* field : {"name", "version", "type", "state", "pid", "generation", "signer",
+                            "trust_level", "sandbox_level", "capabilities", "limits", "load_us",
+                            "start_us", "memory_bytes", "cpu_percent", "cause"}) {
+    EXPECT_NE(info.find('"' + std::string(field) + '"'), std::string::npos) << field << "\n"
+                                                                            << info;
+  }
+  EXPECT_EQ(json(info, "name"), "plain");
+  EXPECT_EQ(json(info, "version"), "1.2.0");
+  EXPECT_EQ(json(info, "type"), "custom");
+  EXPECT_GT(std::stol(json(info, "load_us")), 0);
+  EXPECT_GT(std::stol(json(info, "memory_bytes")), 0);
+  const pid_t pid = std::stoi(json(info, "pid"));
+  EXPECT_EQ(kill(pid, 0), am_root() ? 0 : -1);
+}
+
+TEST_F(Lifecycle, ListShowsWhatIsLoaded) {
+  ASSERT_EQ(load("counter_in").code, 0);
+  ASSERT_EQ(load_and_start("plain").code, 0);
+  const std::string table = daemon.plugctl({"list"}).out;
+  EXPECT_NE(table.find("plain"), std::string::npos);
+  EXPECT_NE(table.find("LOADED"), std::string::npos);
+  EXPECT_NE(table.find("RUNNING"), std::string::npos);
+}
+
+TEST_F(Lifecycle, ASecondLoadOfTheSameNameIsRefused) {
+  ASSERT_EQ(load("plain").code, 0);
+  EXPECT_REFUSED(load("plain"), 1, "plain");
+  EXPECT_EQ(daemon.state("plain"), "LOADED");
+}
+
+TEST_F(Lifecycle, UnloadOfARunningPluginSaysWhatToDo) {
+  ASSERT_EQ(load_and_start("plain").code, 0);
+  EXPECT_REFUSED(daemon.plugctl({"unload", "plain"}), 1, "plain", "RUNNING", "stop");
+  EXPECT_EQ(trimmed(call("plain", "ping")), "pong");
+}
+
+TEST_F(Lifecycle, OperationsThatTheStateForbidsNameTheState) {
+  ASSERT_EQ(load("plain").code, 0);
+  EXPECT_REFUSED(daemon.plugctl({"stop", "plain"}), 3, "LOADED");
+  EXPECT_REFUSED(daemon.plugctl({"suspend", "plain"}), 3, "LOADED");
+  EXPECT_REFUSED(daemon.plugctl({"resume", "plain"}), 3, "LOADED");
+  EXPECT_REFUSED(daemon.plugctl({"call", "plain", "ping"}), 3, "plain");
+}
+
+TEST_F(Lifecycle, AnUnknownPluginIsNoSuchPlugin) {
+  for (const char* verb : {"info", "start", "stop", "suspend", "resume", "unload", "why"}) {
+    EXPECT_REFUSED(daemon.plugctl({verb, "nobody"}), 4, "nobody");
+    EXPECT_REFUSED(daemon.plugctl({verb, "4711"}), 4, "4711");
+  }
+}
+
+struct Ending {
+  const char* request;
+  const char* cause;
+};
+
+class LifecycleCrash : public WithDaemon, public testing::WithParamInterface<Ending> {};
+
+TEST_P(LifecycleCrash, EndsInErrorWithItsCauseAndCanBeReplaced) {
+  ASSERT_EQ(load_and_start("plain").code, 0);
+  const std::string pid = daemon.value({"info", "plain"}, "pid");
+  EXPECT_NE(daemon.plugctl({"call", "plain", GetParam().request, "--timeout", "5"}).code, 0);
+  ASSERT_TRUE(daemon.wait_for_state("plain", "ERROR"));
+  const std::string cause = daemon.value({"info", "plain"}, "cause");
+  EXPECT_NE(cause.find(GetParam().cause), std::string::npos) << cause;
+  EXPECT_EQ(daemon.value({"info", "plain"}, "pid"), "0");
+  EXPECT_FALSE(std::filesystem::exists("/proc/" + pid));
+  // A load of the same name takes the place of the one in ERROR.
+  EXPECT_EQ(load_and_start("plain").code, 0);
+  EXPECT_EQ(trimmed(call("plain", "ping")), "pong");
+}
+
+INSTANTIATE_TEST_SUITE_P(By, LifecycleCrash,
+                         testing::Values(Ending{"crash", "SIGSEGV"}, Ending{"abort", "SIGABRT"},
+                                         Ending{"exit", "3"}, Ending{"throw", "thrown on request"},
+                                         Ending{"throw on a thread", "thrown on a thread"},
+                                         Ending{"hang", "1000 ms"}),
+                         [](const auto& ending) {
+                           std::string name = ending.param.request;
+                           std::replace(name.begin(), name.end(), ' ', '_');
+                           return name;
+                         });
+
+TEST_F(Lifecycle, WhatAPluginPrintsIsInItsLog) {
+  ASSERT_EQ(load_and_start("plain").code, 0);
+  (void)call("plain", "stdout");
+  EXPECT_TRUE(Daemon::eventually([&] {
+    const std::string log = daemon.plugctl({"logs", "plain"}).out;
+    return log.find("a line on stdout") != std::string::npos &&
+           log.find("a line on stderr") != std::string::npos;
+  }));
+}
+
+TEST_F(Lifecycle, ARequestThatNobodyAnswersTimesOut) {
+  ASSERT_EQ(load_and_start("plain").code, 0);
+  const Outcome outcome = daemon.plugctl({"call", "plain", "nothing", "--timeout", "1"});
+  EXPECT_REFUSED(outcome, 124, "plain");
+}
+
+TEST_F(Lifecycle, ConfigurationReachesThePlugin) {
+  daemon.grant("plain", "[config]\ncolour = \"green\"\n");
+  ASSERT_EQ(load_and_start("plain").code, 0);
+  EXPECT_EQ(trimmed(call("plain", "config colour")), "green");
+}
+
+TEST_F(Lifecycle, MessagesWaitWhileThePluginIsSuspended) {
+  ASSERT_EQ(load_and_start("counter_in").code, 0);
+  ASSERT_EQ(load_and_start("counter_out").code, 0);
+  ASSERT_TRUE(Daemon::eventually([&] { return std::stol("0" + call("counter_in", "?")) > 1000; }));
+  ASSERT_EQ(daemon.plugctl({"suspend", "counter_in"}).code, 0);
+  EXPECT_EQ(daemon.state("counter_in"), "SUSPENDED");
+  const long sent = std::stol("0" + call("counter_out", "sent"));
+  ASSERT_EQ(daemon.plugctl({"resume", "counter_in"}).code, 0);
+  ASSERT_TRUE(Daemon::eventually(
+      [&] { return std::stol("0" + call("counter_out", "sent")) > sent + 1000; }));
+  const std::string last = trimmed(call("counter_out", "stop"));
+  EXPECT_TRUE(Daemon::eventually([&] { return trimmed(call("counter_in", "?")) == last + " 0 0"; }))
+      << call("counter_in", "?") << " of " << last;
+}
+
+TEST_F(Dependencies, AMissingOneIsNamedOnBothSides) {
+  EXPECT_REFUSED(load("needs_absent"), 8, "needs_absent", "absent");
+}
+
+TEST_F(Dependencies, AVersionOutOfRangeIsNamedOnBothSides) {
+  ASSERT_EQ(load("plain").code, 0);
+  EXPECT_REFUSED(load("needs_newer"), 8, "needs_newer", "plain", "1.2.0", "2.0");
+}
+
+TEST_F(Dependencies, SatisfiedAndOptionalOnesLoad) {
+  EXPECT_EQ(load("needs_maybe").code, 0);
+  ASSERT_EQ(load("plain").code, 0);
+  EXPECT_EQ(load("needs_plain").code, 0);
+}
+
+TEST_F(Dependencies, APluginThatOthersNeedStaysUntilForced) {
+  ASSERT_EQ(load("plain").code, 0);
+  ASSERT_EQ(load("needs_plain").code, 0);
+  EXPECT_REFUSED(daemon.plugctl({"unload", "plain"}), 8, "plain", "needs_plain");
+  EXPECT_EQ(daemon.plugctl({"unload", "--force", "plain"}).code, 0);
+}
+
+TEST_F(Grants, ACapabilityThatNobodyGrantedSaysWhatToWriteWhere) {
+  EXPECT_REFUSED(load("wants_files"), 10, "can_access_filesystem", "wants_files.toml",
+                 "/usr/share/common-licenses");
+  daemon.grant("wants_files", "can_access_filesystem = true\nread = [\"/usr/share\"]\n");
+  EXPECT_EQ(load("wants_files").code, 0);
+}
+
+TEST_F(Grants, ACapabilityThatThisVersionLacksIsRefusedAsSuch) {
+  daemon.trust_key("system");
+  daemon.grant("wants_network", "can_access_network = true\n");
+  EXPECT_REFUSED(load("wants_network"), 10, "can_access_network");
+}
+
+} // namespace
+} // namespace mohhos::test

@@ -1,0 +1,68 @@
+// The manager is killed with -9 while plugins exchange messages: the warden starts a new one, which
+// adopts them.
+#include <csignal>
+
+#include <gtest/gtest.h>
+
+#include "fixture.hpp"
+
+namespace mohhos::test {
+namespace {
+
+using ManagerRestart = WithDaemon;
+
+TEST_F(ManagerRestart, KeepsPluginsTheirPidsAndEveryMessage) {
+  ASSERT_EQ(load_and_start("counter_in").code, 0);
+  ASSERT_EQ(load_and_start("counter_out").code, 0);
+  ASSERT_EQ(load("plain").code, 0);
+  const auto pids = [&] {
+    std::string all;
+    for (const char* name : {"counter_in", "counter_out", "plain"})
+      all += daemon.value({"info", name}, "pid") + " " + daemon.state(name) + " ";
+    return all;
+  };
+  const std::string before = pids();
+  for (int round = 0; round < 5; ++round) {
+    const pid_t manager = daemon.manager_pid();
+    ASSERT_GT(manager, 0);
+    ASSERT_EQ(kill(manager, SIGKILL), 0);
+    ASSERT_TRUE(Daemon::eventually(
+        [&] { return daemon.manager_pid() > 0 && daemon.manager_pid() != manager; }));
+    EXPECT_EQ(pids(), before);
+  }
+  const long sent = std::stol("0" + call("counter_out", "sent"));
+  EXPECT_TRUE(
+      Daemon::eventually([&] { return std::stol("0" + call("counter_out", "sent")) > sent; }));
+  const std::string last = trimmed(call("counter_out", "stop"));
+  EXPECT_GT(std::stol("0" + last), 0);
+  EXPECT_TRUE(Daemon::eventually([&] { return trimmed(call("counter_in", "?")) == last + " 0 0"; }))
+      << call("counter_in", "?") << " of " << last;
+  // The adopted ones obey like any other.
+  EXPECT_EQ(daemon.plugctl({"start", "plain"}).code, 0);
+  EXPECT_EQ(trimmed(call("plain", "ping")), "pong");
+  EXPECT_EQ(daemon.plugctl({"suspend", "counter_in"}).code, 0);
+  EXPECT_EQ(daemon.plugctl({"resume", "counter_in"}).code, 0);
+  EXPECT_EQ(daemon.plugctl({"stop", "counter_out"}).code, 0);
+  EXPECT_EQ(daemon.plugctl({"unload", "counter_out"}).code, 0);
+}
+
+TEST_F(ManagerRestart, NoticesWhatDiedMeanwhile) {
+  ASSERT_EQ(load_and_start("plain").code, 0);
+  const pid_t plugin = std::stoi(daemon.value({"info", "plain"}, "pid"));
+  if (kill(plugin, 0) != 0) GTEST_SKIP() << "the plugin's pid is not ours to signal";
+  const pid_t manager = daemon.manager_pid();
+  kill(manager, SIGKILL);
+  kill(plugin, SIGKILL);
+  EXPECT_TRUE(daemon.wait_for_state("plain", "ERROR"));
+  EXPECT_EQ(daemon.plugctl({"unload", "plain"}).code, 0);
+}
+
+TEST_F(ManagerRestart, CountsItsRestarts) {
+  EXPECT_EQ(daemon.value({"status"}, "manager_restarts"), "0");
+  kill(daemon.manager_pid(), SIGKILL);
+  EXPECT_TRUE(
+      Daemon::eventually([&] { return daemon.value({"status"}, "manager_restarts") == "1"; }));
+}
+
+} // namespace
+} // namespace mohhos::test
