@@ -173,10 +173,9 @@ enum {
 /* How a request ended. status >= 0: `reply` is the answer. status < 0: there is none, and the data
  * of `reply` is a sentence that says why (not NUL-terminated; sender may be 0):
  * MOHHOS_E_PLUGIN_FAILED (the peer answered no: the sentence is its own), MOHHOS_E_TIMED_OUT,
- * MOHHOS_E_PEER_GONE, MOHHOS_E_PEER_RESTARTED, MOHHOS_E_CANCELLED. Called exactly once for each
- * request() that returned
- * >= 0, on the main thread, as a callback of its own, never inside request(). Its result is judged
- * like on_message's. */
+ * MOHHOS_E_PEER_GONE, MOHHOS_E_PEER_RESTARTED. Called exactly once for each request() that returned
+ * >= 0 (unless the plugin is unloaded first), on the main thread, as a callback of its own, never
+ * inside request(). Its result is judged like on_message's. */
 typedef int32_t (*mohhos_reply_fn)(void* user, int32_t status, const mohhos_message_t* reply);
 
 /* Whom to answer: taken from the request's message, kept as long as it takes. */
