@@ -102,13 +102,19 @@ Daemon::Daemon(const DaemonOptions& options)
                                          fs::perms::others_read | fs::perms::group_exec);
   }
   shared_before_ = shared_memory();
-  if (options.trust_a_key) {
-    const Outcome made =
-        run({program("plugctl"), "key", "generate", "--trust", "--root", root_, key()});
-    if (made.code != 0) throw std::runtime_error("key generate: " + made.err);
-  }
+  if (options.trust_a_key) make_trusted_key();
   spawn(options);
   wait_until_ready();
+}
+
+void Daemon::make_trusted_key() const {
+  const fs::path base = fs::path(key()).replace_extension();
+  for (const auto& command : std::vector<std::vector<std::string>>{
+           {program("plugctl"), "--root", root_, "key", "generate", "--out", base},
+           {program("plugctl"), "--root", root_, "key", "trust", public_key()}}) {
+    const Outcome outcome = run(command);
+    if (outcome.code != 0) throw std::runtime_error(outcome.err);
+  }
 }
 
 Daemon::~Daemon() {
@@ -218,7 +224,7 @@ std::string Daemon::value(std::vector<std::string> arguments, const std::string&
 
 void Daemon::trust_key(const std::string& level) const {
   // "untrusted comment: minisign public key B08A12725892A293"
-  std::istringstream text(read_text(key().string() + ".pub"));
+  std::istringstream text(read_text(public_key()));
   std::string word;
   std::string line;
   std::getline(text, line);

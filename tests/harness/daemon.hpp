@@ -67,9 +67,11 @@ public:
   [[nodiscard]] std::filesystem::path etc() const { return root_ / "etc/mohhos"; }
   [[nodiscard]] std::filesystem::path socket() const { return root_ / "run/mohhos/control.sock"; }
   [[nodiscard]] std::filesystem::path key() const { return root_ / "test.key"; }
+  [[nodiscard]] std::filesystem::path public_key() const { return root_ / "test.pub"; }
   [[nodiscard]] std::string log() const; // what mohhosd wrote to stderr
 
 private:
+  void make_trusted_key() const;
   void spawn(const DaemonOptions& options);
   void wait_until_ready();
   [[nodiscard]] std::string leftovers() const;

@@ -18,8 +18,7 @@
 #include <unistd.h>
 
 #include <fmt/format.h>
-#include <google/protobuf/struct.pb.h>
-#include <google/protobuf/util/json_util.h>
+#include <nlohmann/json.hpp>
 
 namespace mohhos::test {
 
@@ -143,37 +142,18 @@ std::filesystem::path program(const std::string& name) {
 }
 
 std::string json(const std::string& text, const std::string& path) {
-  google::protobuf::Value value;
-  // A bare list or object parses as a Value of its own.
-  if (!google::protobuf::util::JsonStringToMessage(text, &value).ok()) return "";
-  if (path.empty()) return text;
+  auto value = nlohmann::json::parse(text, nullptr, false);
   std::istringstream keys(path);
   for (std::string key; std::getline(keys, key, '.');) {
-    google::protobuf::Value next;
-    if (value.has_struct_value()) {
-      const auto found = value.struct_value().fields().find(key);
-      if (found == value.struct_value().fields().end()) return "";
-      next = found->second;
-    } else if (value.has_list_value()) {
-      const int index = std::atoi(key.c_str());
-      if (index >= value.list_value().values_size()) return "";
-      next = value.list_value().values(index);
+    if (value.is_array() && std::stoul(key) < value.size()) {
+      value = nlohmann::json(value[std::stoul(key)]);
+    } else if (value.is_object() && value.contains(key)) {
+      value = nlohmann::json(value[key]);
     } else {
       return "";
     }
-    value = next;
   }
-  if (value.has_string_value()) return value.string_value();
-  if (value.has_bool_value()) return value.bool_value() ? "true" : "false";
-  if (value.has_number_value()) {
-    const double number = value.number_value();
-    const auto whole = static_cast<long long>(number);
-    return static_cast<double>(whole) == number ? fmt::format("{}", whole)
-                                                : fmt::format("{}", number);
-  }
-  std::string rendered;
-  (void)google::protobuf::util::MessageToJsonString(value, &rendered);
-  return rendered;
+  return value.is_discarded() ? "" : value.is_string() ? value.get<std::string>() : value.dump();
 }
 
 } // namespace mohhos::test

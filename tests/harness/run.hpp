@@ -41,8 +41,8 @@ void write_text(const std::filesystem::path& path, std::string_view text);
 // Where the build put its programs and test plugins.
 [[nodiscard]] std::filesystem::path program(const std::string& name);
 
-// One value of a JSON text: "a.b", "list.0.name". Strings without quotes, "true", numbers as short
-// as they go; "" when there is no such value. An empty path gives the text when it is JSON.
+// One value of a JSON text: "a.b", "list.0.name". Strings without quotes, everything else as JSON;
+// "" when there is no such value.
 [[nodiscard]] std::string json(const std::string& text, const std::string& path);
 
 } // namespace mohhos::test

@@ -146,7 +146,7 @@ protected:
   }
 
   void expect_ends(const Row& row) {
-    if (row.is_called) (void)daemon.plugctl({"call", row.name, "attack", "--timeout", "3"});
+    if (row.is_called) (void)daemon.plugctl({"call", row.name, "attack", "--timeout", "3s"});
     EXPECT_TRUE(daemon.wait_for_state(row.name, "ERROR")) << daemon.state(row.name) << logs();
     const std::string cause = daemon.value({"info", row.name}, "cause");
     EXPECT_NE(cause.find(row.expect), std::string::npos) << "cause: " << cause;

@@ -96,7 +96,7 @@ class LifecycleCrash : public WithDaemon, public testing::WithParamInterface<End
 TEST_P(LifecycleCrash, EndsInErrorWithItsCauseAndCanBeReplaced) {
   ASSERT_EQ(load_and_start("plain").code, 0);
   const std::string pid = daemon.value({"info", "plain"}, "pid");
-  EXPECT_NE(daemon.plugctl({"call", "plain", GetParam().request, "--timeout", "5"}).code, 0);
+  EXPECT_NE(daemon.plugctl({"call", "plain", GetParam().request, "--timeout", "5s"}).code, 0);
   ASSERT_TRUE(daemon.wait_for_state("plain", "ERROR"));
   const std::string cause = daemon.value({"info", "plain"}, "cause");
   EXPECT_NE(cause.find(GetParam().cause), std::string::npos) << cause;
@@ -130,7 +130,7 @@ TEST_F(Lifecycle, WhatAPluginPrintsIsInItsLog) {
 
 TEST_F(Lifecycle, ARequestThatNobodyAnswersTimesOut) {
   ASSERT_EQ(load_and_start("plain").code, 0);
-  const Outcome outcome = daemon.plugctl({"call", "plain", "nothing", "--timeout", "1"});
+  const Outcome outcome = daemon.plugctl({"call", "plain", "nothing", "--timeout", "1s"});
   EXPECT_REFUSED(outcome, 124, "plain");
 }
 

@@ -29,8 +29,8 @@ protected:
 
 TEST_F(Signature, AGoodOneIsGoodForMinisignToo) {
   const fs::path plugin = signed_plain();
-  const std::string pub = daemon.key().string() + ".pub";
-  EXPECT_EQ(run({program("plugctl"), "verify", "--key", pub, plugin}).code, 0);
+  const std::string pub = daemon.public_key();
+  EXPECT_EQ(run({program("plugctl"), "verify", "--public-key", pub, plugin}).code, 0);
   const Outcome theirs = run({"minisign", "-V", "-p", pub, "-m", plugin});
   if (theirs.code == 127) GTEST_SKIP() << "minisign is not installed";
   EXPECT_EQ(theirs.code, 0) << theirs.out << theirs.err;
@@ -110,7 +110,7 @@ TEST_F(Signature, ACutOrEmptySignatureIsRefused) {
 TEST_F(Signature, AnUnknownKeyIsRefusedAndNamed) {
   const fs::path plugin = signed_plain();
   const fs::path other = daemon.root() / "other.key";
-  ASSERT_EQ(run({program("plugctl"), "key", "generate", other}).code, 0);
+  ASSERT_EQ(run({program("plugctl"), "key", "generate", "--out", daemon.root() / "other"}).code, 0);
   ASSERT_EQ(run({program("plugctl"), "sign", "--key", other, plugin}).code, 0);
   expect_untrusted(plugin, "key");
 }

@@ -46,8 +46,10 @@ TEST(UserMode, LoadsAndRunsAPluginAndSaysWhatIsMissing) {
                          {"MOHHOS_SOCKET", options.root / "run/mohhos/control.sock"}});
   };
   const std::filesystem::path key = options.root / "test.key";
-  Outcome made =
-      user_runs({program("plugctl"), "key", "generate", "--trust", "--root", options.root, key});
+  Outcome made = user_runs({program("plugctl"), "key", "generate", "--out", options.root / "test"});
+  ASSERT_EQ(made.code, 0) << made.err;
+  made = user_runs(
+      {program("plugctl"), "--root", options.root, "key", "trust", options.root / "test.pub"});
   ASSERT_EQ(made.code, 0) << made.err;
   Daemon daemon(options);
   const std::filesystem::path plugin = options.root / "plain.so";

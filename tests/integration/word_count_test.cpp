@@ -23,7 +23,7 @@ protected:
       ASSERT_EQ(outcome.code, 0) << outcome.err << daemon.log();
     }
     const Outcome stats =
-        daemon.plugctl({"call", "wordstat", "wait", "--timeout", "30"}, std::chrono::seconds(40));
+        daemon.plugctl({"call", "wordstat", "wait", "--timeout", "30s"}, std::chrono::seconds(40));
     ASSERT_EQ(stats.code, 0) << stats.err;
     const fs::path top = daemon.root() / "top";
     write_text(top, call("wordstat", "top 1000"));
@@ -63,7 +63,7 @@ TEST_F(WordCount, OfAnEmptyFileIsZero) {
                "can_access_filesystem = true\n[config]\ninput = \"" + file.string() + "\"\n");
   for (const char* name : {"wordstat", "tokenizer", "reader"})
     ASSERT_EQ(start(name).code, 0) << daemon.log();
-  const Outcome stats = daemon.plugctl({"call", "wordstat", "wait", "--timeout", "10"});
+  const Outcome stats = daemon.plugctl({"call", "wordstat", "wait", "--timeout", "10s"});
   EXPECT_EQ(json(stats.out, "words"), "0") << stats.err;
 }
 
