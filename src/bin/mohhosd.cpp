@@ -119,8 +119,11 @@ Result<sys::Fd> open_control_socket(const Parts& parts) {
 }
 
 Result<int> check_config(const Place& place, const Identity& identity, const Programs& programs) {
+  Directories seen;
+  seen.etc = sys::Fd(::open(place.paths.etc.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   TRY(const sys::Fd checker, start_manager({.identity = identity,
                                             .place = place,
+                                            .directories = seen,
                                             .program = programs.manager.get(),
                                             .check_config = true}));
   pollfd ended{checker.get(), POLLIN, 0};

@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -133,8 +134,7 @@ fs::path closed_ancestor(const fs::path& path, const Identity& identity) {
 }
 
 int clone_tree(int directory) {
-  constexpr unsigned kFlags =
-      1U | O_CLOEXEC | AT_EMPTY_PATH | 0x8000U; // OPEN_TREE_CLONE, AT_RECURSIVE
+  constexpr unsigned kFlags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE;
   return static_cast<int>(::syscall(SYS_open_tree, directory, "", kFlags));
 }
 
@@ -178,10 +178,10 @@ Result<Directories> prepare_directories(const Place& place, const Identity& iden
   return made;
 }
 
-Result<> uncover_for(const Identity& identity, const Place& place, const Directories& directories) {
-  if (identity.mode != Mode::Privileged || place.root.empty()) return {};
-  const fs::path closed = closed_ancestor(place.root, identity);
-  if (closed.empty()) return {};
+Result<> isolate_manager(const Identity& identity, const Place& place,
+                         const Directories& directories) {
+  const fs::path closed =
+      identity.mode == Mode::Privileged ? closed_ancestor(place.root, identity) : fs::path();
   struct Shown {
     const sys::Fd& from;
     const fs::path& to;
@@ -190,18 +190,22 @@ Result<> uncover_for(const Identity& identity, const Place& place, const Directo
   std::array shown = {Shown{directories.etc, place.paths.etc, {}},
                       Shown{directories.state, place.paths.state, {}},
                       Shown{directories.log, place.paths.log, {}}};
+  // A tree can be cloned only in the namespace that it belongs to: before we leave it.
   for (Shown& each : shown) {
+    if (closed.empty() || !each.from) continue;
     each.tree = sys::Fd(clone_tree(each.from.get()));
     if (!each.tree) return fail_errno(fmt::format("open_tree of {}", each.to.native()));
   }
-  if (::mount("mohhos", closed.c_str(), "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
-              "mode=0755,size=64k") != 0)
+  if (::unshare(CLONE_NEWNS) != 0) return fail_errno("a mount namespace");
+  if (closed.empty()) return {};
+  constexpr unsigned long kFlags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+  if (::mount("mohhos", closed.c_str(), "tmpfs", kFlags, "mode=0755,size=64k") != 0)
     return fail_errno(fmt::format("covering {}", closed.native()));
   for (const Shown& each : shown) {
+    if (!each.tree) continue;
     TRY(sys::make_directories(each.to, 0755));
-    constexpr unsigned kFromEmptyPath = 4; // MOVE_MOUNT_F_EMPTY_PATH
-    if (::syscall(SYS_move_mount, each.tree.get(), "", AT_FDCWD, each.to.c_str(), kFromEmptyPath) !=
-        0)
+    if (::syscall(SYS_move_mount, each.tree.get(), "", AT_FDCWD, each.to.c_str(),
+                  MOVE_MOUNT_F_EMPTY_PATH) != 0)
       return fail_errno(fmt::format("showing {} to the manager", each.to.native()));
   }
   return {};

@@ -34,11 +34,11 @@ struct Directories {
 // sentence with the path in it. [any]
 [[nodiscard]] Result<Directories> prepare_directories(const Place& place, const Identity& identity);
 
-// In the manager's process, still privileged, in a mount namespace of its own: where a directory
-// above the instance's is closed to the manager's uid (/root, a temporary directory of mode 0700),
-// that one is covered by an empty tmpfs in which etc, state and log alone appear. What it hides
-// could not be reached anyway. Does nothing where all is open. [child]
-[[nodiscard]] Result<> uncover_for(const Identity& identity, const Place& place,
-                                   const Directories& directories);
+// In the manager's process, still privileged: a mount namespace of its own. Where a directory above
+// the instance's is closed to the manager's uid (/root, a temporary directory of mode 0700), that
+// one is covered by an empty tmpfs in which etc, state and log alone appear; what it hides could
+// not be reached anyway. [child]
+[[nodiscard]] Result<> isolate_manager(const Identity& identity, const Place& place,
+                                       const Directories& directories);
 
 } // namespace mohhos::warden

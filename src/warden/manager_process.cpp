@@ -8,7 +8,6 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/close_range.h>
-#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -98,9 +97,7 @@ Result<> become_manager(const ManagerStart& start, pid_t parent) {
   if (auto self = sys::Fd(::open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC)))
     static_cast<void>(
         sys::write_control(self.get(), "oom_score_adj", fmt::to_string(start.oom_score_adj)));
-  if (::unshare(CLONE_NEWNS) != 0) return fail_errno("a mount namespace");
-  if (start.directories != nullptr)
-    TRY(uncover_for(start.identity, start.place, *start.directories));
+  TRY(isolate_manager(start.identity, start.place, start.directories));
   if (::chdir("/") != 0) return fail_errno("chdir to /");
   // The program's descriptor must not be where the link goes.
   const sys::Fd program(::fcntl(start.program, F_DUPFD_CLOEXEC, 16));

@@ -22,7 +22,7 @@ struct Programs {
 struct ManagerStart {
   const Identity& identity;
   const Place& place;
-  const Directories* directories = nullptr; // null: nothing is prepared (--check-config)
+  const Directories& directories;
   int program = -1;
   int link = -1; // becomes kFdWarden; -1: none
   bool check_config = false;

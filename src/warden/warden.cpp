@@ -58,7 +58,7 @@ Result<> Warden::start_new_manager() {
   next.started = loop_.now();
   TRY(next.pidfd, start_manager({.identity = parts_.identity,
                                  .place = parts_.place,
-                                 .directories = &parts_.directories,
+                                 .directories = parts_.directories,
                                  .program = parts_.programs.manager.get(),
                                  .link = pair.second.get(),
                                  .oom_score_adj = parts_.oom_score_adj}));
@@ -146,15 +146,16 @@ void Warden::on_manager_end() {
   }
   if (phase_ == Phase::Starting && !was_ready && !signaled) { // it has said why
     say("the manager did not start ({})", how);
-    status_ = value != 0 ? value : 1;
+    status_ = value != 0 && value != 127 ? value : 1;
     return kill_all();
   }
   ++restarts_;
-  backoff_ = was_stable ? kFirstBackoff : std::min(backoff_ * 2, kLongestBackoff);
+  if (was_stable) backoff_ = kFirstBackoff;
   say("the manager ended ({}); a new one takes over {} plugins in {} ms", how, processes_.size(),
       backoff_.count());
   auto later = loop_.after(backoff_, [this] { start_manager_again(); });
   CHECK(later.has_value());
+  backoff_ = std::min(backoff_ * 2, kLongestBackoff);
   restart_ = *std::move(later);
 }
 
