@@ -1,0 +1,139 @@
+// plugctl, the command line of mohhosd.
+#include "plugctl.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <csignal>
+#include <cstdlib>
+#include <unistd.h>
+
+#include "monitor/logs.hpp"
+#include "plugctl_output.hpp"
+
+namespace mohhos::plugctl {
+namespace {
+
+struct Unit {
+  std::string_view suffix;
+  std::int64_t milliseconds;
+};
+constexpr std::array kUnits = {Unit{"ms", 1}, Unit{"s", 1000}, Unit{"m", 60'000}, Unit{"", 1000}};
+
+std::string variable(const char* name) {
+  const char* value = std::getenv(name); // NOLINT(concurrency-mt-unsafe)
+  return value == nullptr ? "" : value;
+}
+
+void add_global_options(CLI::App& app, Context& context) {
+  app.add_option("-o,--format", context.format, "table or json")
+      ->check(CLI::IsMember({"table", "json"}));
+  app.add_option("-H,--socket", context.socket, "The daemon's control socket");
+  app.add_option("--root", context.root,
+                 "The directory of a private mohhosd: its socket, keys and grants");
+  app.add_option("--timeout", context.timeout_text, "How long to wait: 5, 500ms, 2s, 1m");
+  app.add_flag("-q,--quiet", context.quiet, "Say nothing when all went well");
+  app.add_flag("--no-color", context.no_color, "No colours (also: NO_COLOR)");
+}
+
+int say_error(const Context& context, const Error& error) {
+  if (context.json()) {
+    Json json = envelope();
+    json["error"] = {{"code", code_name(error.code)},
+                     {"exit", exit_code(error.code)},
+                     {"what", context.what},
+                     {"text", error.text}};
+    print_json(json);
+  }
+  const std::string what = context.what.empty() ? "" : context.what + ": ";
+  fmt::print(stderr, "plugctl: {}\n", monitor::escape_controls(what + error.text));
+  return exit_code(error.code);
+}
+
+int say_usage(const CLI::App& app, const CLI::ParseError& error) {
+  if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) return app.exit(error);
+  fmt::print(stderr, "plugctl: usage: {} (see plugctl --help)\n",
+             monitor::escape_controls(error.what()));
+  return exit_code(Code::Invalid);
+}
+
+} // namespace
+
+Result<api::Timeout> Context::timeout(api::Timeout fallback) const {
+  if (timeout_text.empty()) return fallback;
+  std::int64_t number = 0;
+  const char* end = timeout_text.data() + timeout_text.size();
+  const auto [stop, error] = std::from_chars(timeout_text.data(), end, number);
+  const std::string_view suffix(stop, static_cast<std::size_t>(end - stop));
+  const auto unit = std::ranges::find(kUnits, suffix, &Unit::suffix);
+  if (error != std::errc() || number <= 0 || number > 1'000'000'000 || unit == kUnits.end())
+    return fail(Code::Invalid, "--timeout {}: give a number and ms, s or m", timeout_text);
+  return std::chrono::milliseconds(number * unit->milliseconds);
+}
+
+model::Paths Context::paths() const {
+  if (!root.empty()) return model::paths_under(std::filesystem::absolute(root));
+  const std::string runtime = variable("XDG_RUNTIME_DIR");
+  if (::geteuid() == 0 || runtime.empty()) return model::paths_under("/");
+  return model::paths_of_user(runtime, variable("HOME"));
+}
+
+std::filesystem::path Context::socket_path() const {
+  if (!socket.empty()) return socket;
+  return root.empty() ? model::default_socket() : paths().socket();
+}
+
+Result<api::Client> Context::connect() const {
+  return api::Client::connect(socket_path());
+}
+
+v1::PluginRef plugin_ref(const std::string& text) {
+  v1::PluginRef ref;
+  std::uint64_t id = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, id);
+  if (error == std::errc() && stop == end && id != 0)
+    ref.set_id(id);
+  else
+    ref.set_name(text);
+  return ref;
+}
+
+CLI::App& add_command(CLI::App& parent, const std::string& name, const std::string& help) {
+  CLI::App* command = parent.add_subcommand(name, help);
+  command->fallthrough();
+  return *command;
+}
+
+} // namespace mohhos::plugctl
+
+int main(int argc, char** argv) {
+  using namespace mohhos;
+  using namespace mohhos::plugctl;
+  std::signal(SIGPIPE, SIG_DFL); // plugctl logs -f | head ends quietly
+  Context context;
+  CLI::App app("Runs native plugins without trusting them: the command line of mohhosd.",
+               "plugctl");
+  app.require_subcommand(1);
+  app.footer("Exit codes: 0 ok, 1 failed, 2 usage, 3 not running, 4 no such plugin, 5 denied, 6 "
+             "signature or\n"
+             "trust, 7 no sandbox, 8 dependency, 9 incompatible, 10 consent needed, 69 no daemon, "
+             "124 timed out.");
+  add_global_options(app, context);
+  add_lifecycle_commands(app, context);
+  add_look_commands(app, context);
+  add_stream_commands(app, context);
+  add_call_command(app, context);
+  add_trust_commands(app, context);
+  add_manifest_commands(app, context);
+  add_grant_commands(app, context);
+  add_doctor_command(app, context);
+  add_author_commands(app, context);
+  try { // CLI11 speaks in exceptions
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return say_usage(app, error);
+  }
+  const auto status = context.run();
+  return status ? *status : say_error(context, status.error());
+}
