@@ -47,7 +47,7 @@ struct Boot {
   PluginId plugin;
   Generation generation;
   std::string name;
-  std::uint32_t plugin_type = 0; // model::PluginType
+  std::uint32_t plugin_type = 0;     // model::PluginType
   model::CapabilitySet capabilities; // granted, for check_capability
   std::uint32_t create_processes = 0;
   std::uint64_t execution_time_ms = 0; // max_execution_time_ms, for the host's own reports

@@ -44,7 +44,7 @@ public:
   Group() = default;
 
   // The v2 directory, for CLONE_INTO_CGROUP; -1: there is none. [any]
-  [[nodiscard]] int clone_fd() const noexcept { return unified_.get(); }
+  [[nodiscard]] int clone_fd() const noexcept { return unified_.fd.get(); }
   // Puts a process into the v1 hierarchies; the child must still wait. Nothing to do in pure v2.
   // [any]
   [[nodiscard]] Result<> adopt(pid_t pid) const;
@@ -73,12 +73,14 @@ public:
 
 private:
   friend class Cgroups;
-  sys::Fd unified_;
-  std::array<sys::Fd, kControllers.size()> v1_;
-  std::array<std::string, kControllers.size()> directories_;
-  std::string name_;
-  std::array<int, kControllers.size()> v1_parents_{-1, -1, -1}; // Cgroups' own descriptors
-  int unified_parent_ = -1;
+  struct Directory {
+    std::string path; // empty: not used
+    sys::Fd fd;
+  };
+  Directory unified_;
+  std::array<Directory, kControllers.size()> v1_;
+  std::array<std::string, kControllers.size()> directories_; // where the statistics are
+  std::array<bool, kControllers.size()> in_v1_{};
   model::WallSet walls_ = 0;
 };
 
@@ -97,7 +99,7 @@ public:
   [[nodiscard]] const std::string& reason() const noexcept { return reason_; }
   // MemoryLimit, CpuLimit, ProcessLimit, as far as a group made here will have them. [any]
   [[nodiscard]] model::WallSet walls() const noexcept { return walls_; }
-  // The column of the limits: the v1 hierarchies. [any]
+  // The limits are v1's. [any]
   [[nodiscard]] bool limits_in_v1() const noexcept { return layout_ == CgroupLayout::Hybrid; }
 
   // `<plugin>.<id>.<generation>` in every hierarchy, limits set. Exists: the name is in use. [any]
@@ -114,12 +116,14 @@ public:
 
 private:
   struct Hierarchy {
-    std::string mount;     // "/sys/fs/cgroup/memory"
-    std::string directory; // of the instance
+    std::string mount;     // "/sys/fs/cgroup/memory"; empty: not mounted
+    std::string directory; // of the instance; empty: none could be made
     sys::Fd fd;            // of that directory
   };
-  void open_hybrid(const std::string& name);
-  void open_unified(const std::string& name);
+  void open_v1(Controller controller, Hierarchy found, const std::string& own);
+  void open_unified(Hierarchy found, const std::string& own);
+  [[nodiscard]] Result<> fill(Group& group, const std::string& leaf,
+                              const GroupLimits& limits) const;
 
   CgroupLayout layout_ = CgroupLayout::None;
   std::string name_; // "mohhos-1a2b3c4d"
@@ -127,8 +131,10 @@ private:
   model::WallSet walls_ = 0;
   Hierarchy unified_;
   std::array<Hierarchy, kControllers.size()> v1_;
-  std::string own_leaf_; // pure v2: where this process had to move to, so that its group may have
-                         // controllers
+  std::array<bool, kControllers.size()> in_unified_{}; // controllers that the v2 tree gives us
+  std::string
+      own_leaf_; // v2: where this process had to move to, so that its group may have controllers
+  std::string own_home_; // and where it came from
 };
 
 // "cgroup v1 memory.limit_in_bytes": what enforces a limit, for people; `v1` as

@@ -51,11 +51,11 @@ enum class Step : std::uint32_t {
   Devices,
   SealRoot,
   Pivot,
+  Descriptors,
   Session,
   Rlimits,
   Capabilities,
   NoNewPrivileges,
-  Descriptors,
   Exec,
   Boot, // from here on in mohhos-plugin-host
   Dumpable,

@@ -16,6 +16,16 @@ namespace mohhos::sandbox {
 // A file in the private root that everything but Landlock would let the plugin read.
 inline constexpr char kProbePath[] = "/.wall";
 
+// The walls that the child can judge.
+inline constexpr model::WallSet kProbedInside =
+    model::wall_bit(model::Wall::OwnUid) | model::wall_bit(model::Wall::PrivateRoot) |
+    model::wall_bit(model::Wall::NoCapabilities) | model::wall_bit(model::Wall::NoNewPrivileges) |
+    model::wall_bit(model::Wall::Rlimits) | model::wall_bit(model::Wall::NoTerminal) |
+    model::wall_bit(model::Wall::CleanDescriptors) |
+    model::wall_bit(model::Wall::CleanEnvironment) | model::wall_bit(model::Wall::NoExecWrite) |
+    model::wall_bit(model::Wall::Landlock) | model::wall_bit(model::Wall::LandlockScope) |
+    model::wall_bit(model::Wall::Seccomp);
+
 struct ProbeResult {
   model::WallSet standing = 0;
   char text[256] = {}; // the first that did not stand: "private-root: /proc can be opened"
@@ -30,7 +40,8 @@ struct ProbeResult {
 // [any]
 void probe_before_filter(ProbeResult& result, std::uint32_t landlock_abi) noexcept;
 
-// With the filter on and somebody at its listener: Seccomp, NoExecWrite. [any]
+// With the filter on and somebody at its listener (two of the calls reach it: socket, mmap):
+// Seccomp, NoExecWrite. [any]
 void probe_after_filter(ProbeResult& result) noexcept;
 
 } // namespace mohhos::sandbox

@@ -72,10 +72,23 @@ enum class PathClass : unsigned char {
 // [pure]
 [[nodiscard]] PathClass classify_path(const Spec& spec, std::string_view path);
 
-// What can be seen of a child from outside through /proc: namespaces that differ from ours,
-// Seccomp: 2, NoNewPrivs: 1, empty capability sets, its uid, no tracer, own session. Only walls
-// that are proven so. [any]
+// The walls that inspect() judges; probe.hpp has those that the child judges.
+inline constexpr model::WallSet kSeenFromOutside =
+    model::wall_bit(model::Wall::OwnUid) | model::wall_bit(model::Wall::UserNamespace) |
+    model::wall_bit(model::Wall::MountNamespace) | model::wall_bit(model::Wall::PidNamespace) |
+    model::wall_bit(model::Wall::NetNamespace) | model::wall_bit(model::Wall::IpcNamespace) |
+    model::wall_bit(model::Wall::UtsNamespace) | model::wall_bit(model::Wall::CgroupNamespace) |
+    model::wall_bit(model::Wall::NoCapabilities) | model::wall_bit(model::Wall::NoNewPrivileges) |
+    model::wall_bit(model::Wall::NoTerminal) | model::wall_bit(model::Wall::Seccomp);
+
+// What is proven about a child from outside, through /proc: namespaces that differ from ours,
+// Seccomp: 2, NoNewPrivs: 1, empty capability sets, its ids, no controlling terminal. [any]
 [[nodiscard]] Result<model::WallSet> inspect(pid_t pid, const Ids& ids);
+
+// What stands for sure: a wall that both sides can judge must stand for both; the limits are the
+// group's. [pure]
+[[nodiscard]] model::WallSet combine_walls(model::WallSet probed, model::WallSet seen,
+                                           model::WallSet limits);
 
 // What this kernel and this mode can give at all (no process is made): Hello::buildable. [any]
 struct Buildable {
