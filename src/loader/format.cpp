@@ -1,6 +1,6 @@
-// fmt, compiled into the host: Debian has it only as a shared library, which would bring libstdc++.so with it. The few
-// functions that the project's fmt::format calls need are instantiated here; should a call need more, the linker
-// says so.
+// fmt, compiled into the host: Debian has it only as a shared library, which would bring
+// libstdc++.so with it. The few functions that the project's fmt::format calls need are
+// instantiated here; should a call need more, the linker says so.
 #include <fmt/format-inl.h>
 
 FMT_BEGIN_NAMESPACE

@@ -1,0 +1,117 @@
+// A host table without a host: what a plugin sends, says and answers is written down, nothing is
+// delivered.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "mohhos/abi.h"
+
+namespace mohhos::test {
+
+struct Sent {
+  std::uint32_t type = 0;
+  std::string bytes;
+};
+struct Answered {
+  std::uint64_t correlation = 0;
+  std::int32_t status = 0;
+  std::string bytes;
+};
+
+class FakeHost {
+public:
+  FakeHost() {
+    table_.struct_size = sizeof table_;
+    table_.abi_version = MOHHOS_ABI_VERSION;
+    table_.plugin_id = 7;
+    table_.generation = 1;
+    table_.plugin_name = "under-test";
+    table_.host_data = this;
+    table_.log = [](const mohhos_host_t* host, std::int32_t, const char* text) {
+      self(host).logged.emplace_back(text);
+    };
+    table_.fail = [](const mohhos_host_t* host, const char* text) { self(host).failure = text; };
+    table_.config_get = [](const mohhos_host_t* host, const char* key) -> const char* {
+      const auto found = self(host).config.find(key);
+      return found != self(host).config.end() ? found->second.c_str() : nullptr;
+    };
+    table_.check_capability = [](const mohhos_host_t*, std::uint32_t capability) -> std::int32_t {
+      return capability == MOHHOS_CAP_ACCESS_FILESYSTEM ? 1 : 0;
+    };
+    table_.now_ns = [](const mohhos_host_t*) -> std::uint64_t { return 1000; };
+    table_.wake = [](const mohhos_host_t* host) { self(host).woken = true; };
+    table_.open_channel = [](const mohhos_host_t* host, std::uint64_t, const char* name,
+                             std::uint64_t, std::uint64_t,
+                             mohhos_channel_t* channel) -> std::int32_t {
+      self(host).opened.emplace_back(name);
+      if (self(host).open_result < 0) return self(host).open_result;
+      *channel = self(host).opened.size();
+      return MOHHOS_OK;
+    };
+    table_.send = [](const mohhos_host_t* host, mohhos_channel_t,
+                     const mohhos_send_options_t* options, const void* data,
+                     std::size_t size) -> std::int32_t {
+      if (self(host).room == 0) return MOHHOS_E_REFUSED;
+      --self(host).room;
+      self(host).sent.push_back({options->type, {static_cast<const char*>(data), size}});
+      return MOHHOS_OK;
+    };
+    table_.request = [](const mohhos_host_t* host, mohhos_channel_t, const mohhos_send_options_t*,
+                        const void*, std::size_t, std::uint64_t, mohhos_reply_fn done,
+                        void* user) -> std::int32_t {
+      self(host).done = done;
+      self(host).user = user;
+      return MOHHOS_OK;
+    };
+    table_.reply = [](const mohhos_host_t* host, const mohhos_request_t* request,
+                      std::int32_t status, const void* data, std::size_t size,
+                      std::uint64_t) -> std::int32_t {
+      self(host).answers.push_back(
+          {request->correlation, status, {static_cast<const char*>(data), size}});
+      return MOHHOS_OK;
+    };
+  }
+  FakeHost(const FakeHost&) = delete;
+  FakeHost& operator=(const FakeHost&) = delete;
+
+  [[nodiscard]] const mohhos_host_t* table() const { return &table_; }
+
+  // A message for on_message; the text must outlive it.
+  static mohhos_message_t message(std::string_view text, std::uint32_t type = MOHHOS_MSG_CUSTOM,
+                                  std::uint64_t correlation = 0) {
+    mohhos_message_t result{};
+    result.struct_size = sizeof result;
+    result.id = 1;
+    result.sender = 9;
+    result.correlation = correlation;
+    result.type = type;
+    result.size = text.size();
+    result.data = text.empty() ? nullptr : text.data();
+    result.sender_name = "somebody";
+    return result;
+  }
+
+  std::map<std::string, std::string> config;
+  std::vector<std::string> logged;
+  std::string failure;
+  std::vector<std::string> opened;
+  std::int32_t open_result = MOHHOS_OK;
+  std::vector<Sent> sent;
+  std::size_t room = SIZE_MAX; // sends until the ring is 'full'
+  std::vector<Answered> answers;
+  mohhos_reply_fn done = nullptr;
+  void* user = nullptr;
+  bool woken = false;
+
+private:
+  static FakeHost& self(const mohhos_host_t* host) {
+    return *static_cast<FakeHost*>(host->host_data);
+  }
+  mohhos_host_t table_{};
+};
+
+} // namespace mohhos::test
