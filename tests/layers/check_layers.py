@@ -7,7 +7,7 @@ what files in it may include besides their own directory:
     warden/protocol.hpp  one file of a directory
     manager [server*]    a whole directory, but only from files whose names match
     all                  anything
-A directory without a row, and a quoted #include that names no directory of the table, are errors.
+A directory without a row, and a quoted #include of no directory of the table and of no file beside, are errors.
 
 check_layers.py [ROOT]          checks; prints each violation, exit status 1 if there is one
 check_layers.py --self-test     shows that violations are found
@@ -30,7 +30,7 @@ def read_table(root):
         sys.exit("docs/architecture.md: no table between <!-- layers --> and <!-- /layers -->")
     table = {}
     for line in found.group(1).splitlines():
-        cells = [cell.strip().strip("`").rstrip("/") for cell in line.strip().strip("|").split("|")]
+        cells = [cell.strip().replace("\\", "").strip("`").rstrip("/") for cell in line.strip().strip("|").split("|")]
         if len(cells) < 3 or set(cells[0]) <= set("-: ") or cells[0] == "directory":
             continue
         rules = []
@@ -74,13 +74,13 @@ def check(root):
                 include = match.group(1) or match.group(2)
                 line = path.read_text(errors="replace")[: match.start()].count("\n") + 1
                 place = f"{path.relative_to(root)}:{line}"
+                beside = (path.parent / include).resolve()
+                if beside.is_file() and top in beside.parents:
+                    continue  # of its own directory
                 owner = owner_of(include, root)
-                beside = (path.parent / include).is_file()
-                if owner is None and beside and name in ("plugins", "include"):
-                    continue
-                if owner is None:
+                if owner is None and ("all", "*") not in table[name]:  # (all: generated headers too)
                     errors.append(f'{place}: "{include}" names no directory of the table')
-                elif owner != name and not may(table[name], include, owner, path.name):
+                elif owner not in (None, name) and not may(table[name], include, owner, path.name):
                     errors.append(f'{place}: {name} may not include "{include}" ({owner})')
     return errors, files
 
@@ -123,6 +123,6 @@ if __name__ == "__main__":
         self_test()
     else:
         here = pathlib.Path(__file__).resolve().parents[2]
-        errors, files = check(pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else here)
+        errors, files = check(pathlib.Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else here)
         print("\n".join(errors) if errors else f"{files} files keep the layers")
         sys.exit(1 if errors else 0)
