@@ -49,8 +49,8 @@ struct Config {
   model::SandboxLevel min_level = model::SandboxLevel::L1; // below it nothing starts
   std::vector<std::string> allowed_libraries; // DT_NEEDED names besides the built-in list
   // [data]
-  std::chrono::microseconds spin{0}; // how long a receiver looks before it sleeps
-  Bytes ring_bytes = kib(256);       // of a channel that does not ask for more
+  std::chrono::microseconds spin{50}; // how long a plugin looks at its rings before it sleeps
+  Bytes ring_bytes = kib(256);        // of a channel that does not ask for more
 };
 
 // The role of a caller with this uid and these groups; `owner` is the uid that runs mohhosd. [pure]

@@ -1,0 +1,233 @@
+// What the manager before us left: the warden hands over all that it kept and every process that
+// lives, and from that the plugins are put together again, with their pids, links, rings and
+// states. Nothing of it is read before it has been checked: a manager that was taken over could
+// have left it.
+#include <algorithm>
+
+#include <spdlog/spdlog.h>
+
+#include "manager/parts.hpp"
+#include "sys/mapping.hpp"
+#include "sys/memfd.hpp"
+
+namespace mohhos::manager {
+namespace {
+
+using warden::KeepKind;
+using State = model::State;
+
+std::string_view doing_of(ipc::Operation operation) {
+  switch (operation) {
+  case ipc::Operation::Init: return "on_init";
+  case ipc::Operation::Start: return "on_start";
+  case ipc::Operation::Stop: return "on_stop";
+  case ipc::Operation::Unload: return "on_unload";
+  case ipc::Operation::Configure: break;
+  }
+  return "on_config";
+}
+
+lifecycle::Event request_of(ipc::Operation operation) {
+  switch (operation) {
+  case ipc::Operation::Start: return lifecycle::Event::Start;
+  case ipc::Operation::Stop: return lifecycle::Event::Stop;
+  case ipc::Operation::Unload: return lifecycle::Event::Unload;
+  default: return lifecycle::Event::Load;
+  }
+}
+
+sys::Fd take_kept(Inheritance& heir, KeepKind kind, std::uint64_t key = 0) {
+  const auto found = heir.kept.find({kind, key});
+  return found == heir.kept.end() ? sys::Fd() : std::move(found->second);
+}
+
+} // namespace
+
+void Manager::Parts::keep(PluginId id, KeepKind kind, std::uint64_t key, int fd) {
+  warden->send(warden::Keep{.plugin_id = id.value, .key = key, .kind = kind}, std::span(&fd, 1),
+               [id](Result<> kept) {
+                 if (!kept)
+                   spdlog::error("the warden does not keep what belongs to {}: {}", id.value,
+                                 kept.error().text);
+               });
+}
+
+void Manager::Parts::save(const Plugin& plugin) {
+  const bool asked = plugin.pending && plugin.pending->operation != ipc::Operation{};
+  const std::string bytes =
+      serialize(SavedPlugin{plugin.info, plugin.signature, plugin.manifest,
+                            asked ? plugin.pending->operation : ipc::Operation{}, plugin.sequence});
+  auto memory = sys::make_sealed("record", std::as_bytes(std::span(bytes)));
+  if (!memory)
+    return spdlog::error("the record of {} cannot be kept: {}", plugin.info.metadata.name,
+                         memory.error().text);
+  keep(plugin.info.id, KeepKind::Record, 0, memory->get());
+}
+
+void Manager::Parts::save_manager() {
+  SavedManager saved{
+      .next_id = next_id, .started_us = started_us, .broker = broker.save(), .endpoints = {}};
+  for (const auto& [id, endpoint] : endpoints)
+    saved.endpoints.push_back({id, endpoint.name, endpoint.uid});
+  const std::string bytes = serialize(saved);
+  auto memory = sys::make_sealed("record", std::as_bytes(std::span(bytes)));
+  if (!memory) return spdlog::error("the manager's record cannot be kept: {}", memory.error().text);
+  keep({}, KeepKind::Record, 0, memory->get());
+}
+
+void Manager::Parts::on_hello(const warden::Hello& said, sys::Fd control) {
+  hello = said;
+  listening = std::move(control);
+}
+
+void Manager::Parts::on_kept(const warden::Kept& kept, sys::Fd fd) {
+  inheritance[{kept.plugin_id}].kept[{kept.kind, kept.key}] = std::move(fd);
+}
+
+void Manager::Parts::on_hello_end() {
+  if (ready) return;
+  adopt_channels();
+  adopt_manager(inheritance[{}]);
+  std::vector<std::pair<PluginId, warden::Exited>> ended;
+  for (auto& [id, heir] : inheritance) {
+    if (!id || endpoints.contains(id)) continue;
+    if (auto adopted = adopt_plugin(id, heir); !adopted) {
+      // Nobody can say what it was: it is ended, and Exited finds no plugin and releases it.
+      spdlog::error("plugin {} cannot be taken over: {}", id.value, adopted.error().text);
+      if (heir.running) {
+        warden::Target target{.plugin_id = id.value, .generation = heir.running->generation};
+        target.header.type = heir.exited ? warden::MessageType::Release : warden::MessageType::Kill;
+        warden->send(target);
+      }
+      warden->send(warden::Forget{.plugin_id = id.value});
+    } else if (heir.exited) {
+      ended.emplace_back(id, *heir.exited);
+    }
+  }
+  inheritance.clear();
+  ready = true;
+  execute(broker.sweep());
+  for (const auto& [id, exited] : ended)
+    if (Plugin* plugin = find(id)) on_exited(*plugin, &exited);
+  save_manager();
+  if (hello.restarts > 0)
+    spdlog::info("took over {} plugins and {} endpoints", plugins.size(), endpoints.size());
+  audit.append("manager", {{"restarts", std::uint64_t{hello.restarts}},
+                           {"plugins", std::uint64_t{plugins.size()}}});
+  warden->send(warden::Signal{
+      .header = {.type = warden::MessageType::Ready, .size = sizeof(warden::Signal)}});
+  on_ready(std::move(listening));
+}
+
+void Manager::Parts::adopt_channels() {
+  for (auto& [owner, heir] : inheritance) {
+    std::vector<std::uint64_t> keys;
+    for (const auto& [name, fd] : heir.kept)
+      if (name.first == KeepKind::RingData) keys.push_back(name.second);
+    for (const std::uint64_t key : keys) {
+      ipc::ChannelMemory memory{
+          take_kept(heir, KeepKind::RingData, key), take_kept(heir, KeepKind::RingControl, key),
+          take_kept(heir, KeepKind::DataBell, key), take_kept(heir, KeepKind::SpaceBell, key)};
+      channel_owner[{key}] = owner;
+      if (memory.data && memory.control && memory.data_bell && memory.space_bell)
+        channels.insert_or_assign(ChannelId{key}, std::move(memory));
+      else
+        forget_channel({key}); // its making had been cut short; nobody was told of it
+    }
+  }
+}
+
+void Manager::Parts::adopt_manager(Inheritance& heir) {
+  const sys::Fd record = take_kept(heir, KeepKind::Record);
+  started_us = wall_clock_us();
+  for (const auto& [id, other] : inheritance) next_id = std::max(next_id, id.value + 1);
+  if (!record) return; // the first manager
+  const auto mapped = sys::map_sealed(record.get());
+  auto saved = mapped ? parse_manager_record(mapped->bytes()) : std::unexpected(mapped.error());
+  if (!saved)
+    return spdlog::error("the record of the manager before this one: {}", saved.error().text);
+  next_id = std::max(next_id, saved->next_id);
+  started_us = saved->started_us;
+  if (auto restored = broker.restore(saved->broker); !restored)
+    spdlog::error("the channels of the manager before this one: {}", restored.error().text);
+  for (SavedEndpoint& endpoint : saved->endpoints) {
+    const auto left = inheritance.find(endpoint.id);
+    sys::Fd link = left == inheritance.end() ? sys::Fd() : take_kept(left->second, KeepKind::Link);
+    if (!link) continue;
+    Endpoint one{
+        .id = endpoint.id, .name = std::move(endpoint.name), .uid = endpoint.uid, .link = nullptr};
+    const ipc::Party party = party_of(one);
+    if (auto attached = attach_endpoint(std::move(one), std::move(link)); attached)
+      execute(broker.join(party));
+  }
+}
+
+Result<> Manager::Parts::adopt_plugin(PluginId id, Inheritance& heir) {
+  const sys::Fd record = take_kept(heir, KeepKind::Record);
+  if (!record) return fail(Code::NotFound, "there is no record of it");
+  TRY(const sys::Mapping mapped, sys::map_sealed(record.get()));
+  TRY(const SavedPlugin saved, parse_plugin_record(mapped.bytes()));
+  if (saved.info.id != id)
+    return fail(Code::Malformed, "its record is that of {}", saved.info.id.value);
+  const bool error = saved.info.state == State::Error;
+  if (!heir.running && !error)
+    return fail(Code::PeerGone, "{} has no process any more", saved.info.metadata.name);
+  if (registry.find(saved.info.metadata.name) != nullptr)
+    return fail(Code::Exists, "there are two {}", saved.info.metadata.name);
+
+  auto owned = std::make_unique<Plugin>();
+  Plugin& plugin = *owned;
+  plugin.info = saved.info;
+  plugin.signature = saved.signature;
+  plugin.manifest = saved.manifest;
+  plugin.sequence = saved.sequence;
+  plugin.adopted = true;
+  plugins.emplace(id, std::move(owned));
+  registry.insert({id, plugin.info.metadata, !error});
+  if (!heir.running) return {};
+
+  const warden::Launched& launched = *heir.running;
+  plugin.process = true;
+  plugin.pidfd = std::move(heir.pidfd);
+  plugin.info.pid = launched.pid;
+  plugin.info.walls = launched.standing;
+  plugin.info.level = model::level_of(launched.standing);
+  plugin.sources = {launched.pid, launched.memory_cgroup, launched.cpu_cgroup};
+  sys::Fd link = take_kept(heir, KeepKind::Link);
+  sys::Fd out = take_kept(heir, KeepKind::Stdout);
+  sys::Fd err = take_kept(heir, KeepKind::Stderr);
+  if (!link || !out || !err) {
+    plugin.death.decided = "its link was lost when the manager was replaced";
+    kill(plugin);
+    return {};
+  }
+  TRY(attach(plugin, std::move(link), std::move(out), std::move(err)));
+  if (!heir.exited) go_on(plugin, saved);
+  return {};
+}
+
+// What had been begun is brought to its end, though nobody waits for it any more.
+void Manager::Parts::go_on(Plugin& plugin, const SavedPlugin& saved) {
+  const State state = plugin.info.state;
+  if (state == State::Error) return kill(plugin);
+  if (state == State::Unloading && saved.pending != ipc::Operation::Unload) return kill(plugin);
+  if (state == State::Loading && saved.pending != ipc::Operation::Init) {
+    plugin.pending = Pending{.request = lifecycle::Event::Load, .since = loop.now()};
+    return ask_init(plugin);
+  }
+  execute(broker.join(party_of(plugin)));
+  // A freeze that was under way may have been carried out and not noted down.
+  warden::Target target{.plugin_id = plugin.info.id.value,
+                        .generation = plugin.info.generation.value};
+  target.header.type =
+      state == State::Suspended ? warden::MessageType::Freeze : warden::MessageType::Thaw;
+  warden->send(target);
+  if (saved.pending == ipc::Operation{}) return;
+  plugin.pending = Pending{.request = request_of(saved.pending),
+                           .operation = saved.pending,
+                           .doing = doing_of(saved.pending),
+                           .since = loop.now()};
+  arm_deadline(plugin, std::chrono::milliseconds(plugin.info.grant.limits.max_execution_time_ms));
+}
+
+} // namespace mohhos::manager

@@ -1,0 +1,133 @@
+// The broker's plans, executed: memories made and given into custody, records sent with their
+// descriptors, what is over forgotten.
+#include <array>
+
+#include <spdlog/spdlog.h>
+
+#include "base/check.hpp"
+#include "manager/parts.hpp"
+
+namespace mohhos::manager {
+namespace {
+
+using warden::KeepKind;
+
+constexpr std::array kChannelKinds = {KeepKind::RingData, KeepKind::RingControl, KeepKind::DataBell,
+                                      KeepKind::SpaceBell};
+
+} // namespace
+
+// The endpoints' requests that are the broker's. True: it was one.
+bool Manager::Parts::serve_broker(PluginId id, const ipc::LinkRecord& record) {
+  switch (record.type()) {
+  case ipc::LinkType::OpenChannel:
+    execute(broker.open(id, record.as<ipc::OpenChannel>()));
+    return true;
+  case ipc::LinkType::OpenGroup:
+    execute(broker.open_group(id, record.as<ipc::OpenGroup>()));
+    return true;
+  case ipc::LinkType::Subscribe:
+    execute(broker.subscribe(id, record.as<ipc::Subscribe>()));
+    return true;
+  case ipc::LinkType::CloseChannel: {
+    const auto close = record.as<ipc::CloseChannel>();
+    if (close.reason == ipc::CloseReason::Broken) {
+      const auto channel = broker.find({close.channel_id});
+      audit.append("broken-channel", {{"channel", close.channel_id},
+                                      {"by", id.value},
+                                      {"sender", channel ? channel->sender : 0},
+                                      {"receiver", channel ? channel->receiver : 0},
+                                      {"text", std::string_view(close.text)}});
+    }
+    execute(broker.close(id, close));
+    return true;
+  }
+  default: return false;
+  }
+}
+
+Result<> Manager::Parts::make_channel(const ipc::ChannelRecord& record) {
+  TRY(ipc::ChannelMemory memory, ipc::make_channel_memory(record.ring_bytes));
+  const std::array fds = {memory.data.get(), memory.control.get(), memory.data_bell.get(),
+                          memory.space_bell.get()};
+  // In the receiver's name: the messages are the receiver's, and outlive the sender.
+  for (std::size_t i = 0; i < fds.size(); ++i)
+    keep({record.receiver}, kChannelKinds[i], record.channel, fds[i]);
+  channel_owner[{record.channel}] = {record.receiver};
+  channels.insert_or_assign(ChannelId{record.channel}, std::move(memory));
+  return {};
+}
+
+void Manager::Parts::execute(ipc::Plan plan) {
+  for (const ipc::ChannelRecord& record : plan.make) {
+    if (auto made = make_channel(record); !made) {
+      spdlog::error("channel {} cannot be made: {}", record.channel, made.error().text);
+      execute(broker.undo({record.channel}, made.error()));
+    }
+  }
+  // Before anybody is told: what an endpoint knows of, our successor must know of.
+  if (plan.changed) save_manager();
+  for (const ipc::Delivery& delivery : plan.deliveries) deliver(delivery);
+  for (const ChannelId id : plan.drop) forget_channel(id);
+}
+
+void Manager::Parts::deliver(const ipc::Delivery& delivery) {
+  LinkPort* port = port_of(delivery.to);
+  if (port == nullptr) return;
+  ipc::ChannelEnd end;
+  std::array<int, 4> fds{};
+  std::span<const int> beside;
+  if (delivery.fds_of) {
+    const auto memory = channels.find(delivery.fds_of);
+    if (memory == channels.end()) return; // could not be made; the asker was told
+    const auto* opened = std::get_if<ipc::ChannelOpened>(&delivery.record);
+    CHECK(opened != nullptr);
+    auto made = opened->role == ipc::Role::Send ? ipc::make_sender_end(memory->second)
+                                                : ipc::make_receiver_end(memory->second);
+    if (!made) {
+      spdlog::error("channel {}: {}", delivery.fds_of.value, made.error().text);
+      return;
+    }
+    end = std::move(*made);
+    fds = end.in_order();
+    beside = fds;
+  }
+  std::visit([&](const auto& record) { port->send(record, beside); }, delivery.record);
+}
+
+void Manager::Parts::forget_channel(ChannelId id) {
+  channels.erase(id);
+  const auto owner = channel_owner.find(id);
+  if (owner == channel_owner.end()) return;
+  for (const KeepKind kind : kChannelKinds)
+    warden->send(warden::Forget{.plugin_id = owner->second.value, .key = id.value, .kind = kind});
+  channel_owner.erase(owner);
+}
+
+LinkPort* Manager::Parts::port_of(PluginId id) {
+  if (Plugin* plugin = find(id)) return plugin->link.get();
+  const auto found = endpoints.find(id);
+  return found == endpoints.end() ? nullptr : found->second.link.get();
+}
+
+ipc::Party Manager::Parts::party_of(const Plugin& plugin) const {
+  return {.id = plugin.info.id,
+          .name = plugin.info.metadata.name,
+          .type = plugin.info.metadata.type,
+          .generation = plugin.info.generation,
+          .capabilities = plugin.info.grant.capabilities,
+          .acl = plugin.info.grant.acl};
+}
+
+ipc::Party Manager::Parts::party_of(const Endpoint& endpoint) const {
+  // Who may open an endpoint at all is the permit table's; a program has no manifest that could ask
+  // for less.
+  return {.id = endpoint.id,
+          .name = endpoint.name,
+          .type = std::nullopt,
+          .generation = {1},
+          .capabilities = model::kAllCapabilities,
+          .acl = {}};
+}
+
+} // namespace mohhos::manager

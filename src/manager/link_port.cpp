@@ -1,0 +1,101 @@
+#include "manager/link_port.hpp"
+
+#include <utility>
+
+#include <sys/epoll.h>
+
+namespace mohhos::manager {
+namespace {
+
+constexpr std::size_t kLongestQueue = 512; // records that a peer may leave unread
+// Of one link, before the others have their turn; one that has more then waits for a moment.
+constexpr int kRecordsPerTurn = 128;
+constexpr std::chrono::milliseconds kRest{5};
+
+} // namespace
+
+LinkPort::LinkPort(sys::Loop& loop, sys::Fd socket, OnRecord on_record, OnEnd on_end)
+    : loop_(loop), socket_(std::move(socket)), on_record_(std::move(on_record)),
+      on_end_(std::move(on_end)) {}
+
+Result<std::unique_ptr<LinkPort>> LinkPort::open(sys::Loop& loop, sys::Fd socket,
+                                                 OnRecord on_record, OnEnd on_end) {
+  std::unique_ptr<LinkPort> port(
+      new LinkPort(loop, std::move(socket), std::move(on_record), std::move(on_end)));
+  auto* self = port.get();
+  TRY(port->source_, loop.on_fd(port->socket_.get(), EPOLLIN,
+                                [self](std::uint32_t events) { self->on_events(events); }));
+  return port;
+}
+
+void LinkPort::push(std::span<const std::byte> bytes, std::span<const int> fds) {
+  if (ended()) return;
+  if (queue_.empty()) {
+    const auto sent = ipc::send_link_bytes(socket_.get(), bytes, fds);
+    if (sent) return;
+    if (sent.error().code == Code::Unreachable)
+      return; // its end is read from the socket, after its last words
+    if (sent.error().code != Code::Refused) return end(sent.error());
+  }
+  if (queue_.size() == kLongestQueue) return end({Code::Exhausted, "it does not read its link"});
+  Queued waiting{{bytes.begin(), bytes.end()}, {}};
+  for (const int fd : fds) {
+    sys::Fd borrowed(fd);
+    auto copy = borrowed.duplicate();
+    static_cast<void>(borrowed.take());
+    if (!copy) return end(copy.error());
+    waiting.fds.push_back(std::move(*copy));
+  }
+  queue_.push_back(std::move(waiting));
+  source_.watch(EPOLLIN | EPOLLOUT);
+}
+
+void LinkPort::flush() {
+  while (!queue_.empty()) {
+    std::vector<int> fds;
+    for (const sys::Fd& fd : queue_.front().fds) fds.push_back(fd.get());
+    const auto sent = ipc::send_link_bytes(socket_.get(), queue_.front().bytes, fds);
+    if (!sent && sent.error().code == Code::Refused) return;
+    if (!sent)
+      queue_.clear(); // gone; read its end from the socket
+    else
+      queue_.pop_front();
+  }
+  source_.watch(EPOLLIN);
+}
+
+void LinkPort::on_events(std::uint32_t events) {
+  if ((events & EPOLLOUT) != 0) flush();
+  for (int i = 0; i < kRecordsPerTurn; ++i)
+    if (!receive_one()) return;
+  auto rest = loop_.after(kRest, [this] {
+    if (source_) source_.resume();
+  });
+  if (!rest) return;
+  rest_ = std::move(*rest);
+  source_.pause();
+}
+
+bool LinkPort::receive_one() {
+  if (ended()) return false;
+  auto received = ipc::receive_link_record(socket_.get(), ipc::LinkSide::Endpoint);
+  if (!received) {
+    end(std::move(received).error());
+    return false;
+  }
+  if (!*received) return false;
+  on_record_(**received);
+  return true;
+}
+
+void LinkPort::drain() {
+  while (receive_one()) {
+  }
+}
+
+void LinkPort::end(Error why) {
+  source_.reset();
+  if (on_end_) std::exchange(on_end_, nullptr)(why);
+}
+
+} // namespace mohhos::manager

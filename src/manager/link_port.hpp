@@ -1,0 +1,65 @@
+// The manager's end of one link (ipc/link.hpp): records in, records out with their descriptors, and
+// a bounded queue for a peer that does not read just now. The peer is hostile: whatever is not
+// exactly a record ends the link, and one that lets the queue fill up is ended too.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/error.hpp"
+#include "ipc/link_codec.hpp"
+#include "sys/fd.hpp"
+#include "sys/loop.hpp"
+
+namespace mohhos::manager {
+
+class LinkPort {
+public:
+  using OnRecord = std::function<void(const ipc::LinkRecord&)>;
+  // Called once. Unreachable: the peer closed it. Anything else: it was the peer's fault, in one
+  // sentence.
+  using OnEnd = std::function<void(const Error&)>;
+
+  [[nodiscard]] static Result<std::unique_ptr<LinkPort>> open(sys::Loop& loop, sys::Fd socket,
+                                                              OnRecord on_record, OnEnd on_end);
+  LinkPort(const LinkPort&) = delete;
+  LinkPort& operator=(const LinkPort&) = delete;
+
+  template <class T>
+    requires ipc::kIsLinkRecord<T>
+  void send(const T& record, std::span<const int> fds = {}) {
+    push(std::as_bytes(std::span(&record, 1)), fds);
+  }
+  // Reads what is still there: the last words of a process that has ended. [loop]
+  void drain();
+  [[nodiscard]] int fd() const { return socket_.get(); }
+  [[nodiscard]] bool ended() const { return !on_end_; }
+
+private:
+  struct Queued {
+    std::vector<std::byte> bytes;
+    std::vector<sys::Fd> fds;
+  };
+  LinkPort(sys::Loop& loop, sys::Fd socket, OnRecord on_record, OnEnd on_end);
+  void push(std::span<const std::byte> bytes, std::span<const int> fds);
+  void on_events(std::uint32_t events);
+  void flush();
+  // False: nothing more is there, or the link has ended.
+  bool receive_one();
+  void end(Error why);
+
+  sys::Loop& loop_;
+  sys::Fd socket_;
+  sys::Source source_;
+  sys::Source rest_; // while we do not read
+  OnRecord on_record_;
+  OnEnd on_end_;
+  std::deque<Queued> queue_;
+};
+
+} // namespace mohhos::manager

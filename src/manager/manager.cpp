@@ -1,0 +1,203 @@
+#include "manager/manager.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+#include <spdlog/spdlog.h>
+#include <sys/utsname.h>
+
+#include "manager/parts.hpp"
+#include "sys/socket.hpp"
+
+namespace mohhos::manager {
+namespace {
+
+constexpr std::chrono::seconds kSampling{1};
+constexpr std::string_view kCustom = "custom:";
+
+registry::Host this_host() {
+  utsname kernel{};
+  ::uname(&kernel);
+  registry::Host host;
+  host.machine = kernel.machine;
+  const std::string_view release = kernel.release;
+  const auto digits = release.substr(0, release.find_first_not_of("0123456789."));
+  if (auto version = model::parse_version(digits.substr(0, digits.find_last_not_of('.') + 1)))
+    host.kernel = *version;
+  return host;
+}
+
+Result<unsigned> parse_custom(std::string_view capability) {
+  const std::string_view digits = capability.substr(kCustom.size());
+  unsigned bit = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), bit);
+  if (error != std::errc() || end != digits.data() + digits.size() || bit > 31)
+    return fail(Code::Invalid, "'{}' is not a custom capability; custom:0 to custom:31",
+                capability);
+  return bit;
+}
+
+} // namespace
+
+Manager::Parts::Parts(sys::Loop& the_loop, Setup the_setup,
+                      std::function<void(sys::Fd)> ready_callback, security::Keyring keys,
+                      monitor::AuditLog log)
+    : loop(the_loop), setup(std::move(the_setup)), on_ready(std::move(ready_callback)),
+      host(this_host()), broker(ipc::BrokerLimits{.default_ring = setup.config.ring_bytes.count}),
+      keyring(std::move(keys)), elf_policy(security::ElfPolicy::standard()),
+      layout(sandbox::find_system_layout()), audit(std::move(log)) {
+  elf_policy.libraries.insert(elf_policy.libraries.end(), setup.config.allowed_libraries.begin(),
+                              setup.config.allowed_libraries.end());
+}
+
+Manager::Manager(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+Manager::~Manager() = default;
+
+Result<std::unique_ptr<Manager>> Manager::open(sys::Loop& loop, Setup setup,
+                                               std::function<void(sys::Fd)> on_ready) {
+  TRY(const sys::PeerCredentials owner, sys::peer_credentials(setup.warden.get()));
+  TRY(security::Keyring keyring, security::Keyring::open(setup.paths.keys()));
+  TRY(monitor::AuditLog audit, monitor::AuditLog::open(setup.paths.log / "audit.jsonl"));
+  sys::Fd socket = std::move(setup.warden);
+  auto parts = std::make_unique<Parts>(loop, std::move(setup), std::move(on_ready),
+                                       std::move(keyring), std::move(audit));
+  Parts* self = parts.get();
+  parts->owner_uid = owner.uid;
+  TRY(parts->warden, WardenPort::open(
+                         loop, std::move(socket),
+                         [self](WardenMessage message) { self->on_warden(std::move(message)); },
+                         [self](const Error& why) { self->on_warden_end(why); }));
+  TRY(parts->sampling, loop.every(kSampling, [self] { self->sample_all(); }));
+  return std::unique_ptr<Manager>(new Manager(std::move(parts)));
+}
+
+void Manager::load(const Caller& caller, LoadRequest request, Reply<model::PluginInfo> reply) {
+  parts_->load(caller, std::move(request), std::move(reply));
+}
+
+void Manager::unload(const Caller& caller, PluginId id, bool force,
+                     Reply<model::PluginInfo> reply) {
+  // Force is for what would be refused; a plugin that can be asked is asked even so.
+  const Plugin* plugin = parts_->find(id);
+  const bool needed =
+      force && plugin != nullptr && !parts_->may_request(*plugin, lifecycle::Event::Unload);
+  parts_->request(caller, id, needed ? lifecycle::Event::ForceUnload : lifecycle::Event::Unload,
+                  std::move(reply));
+}
+
+void Manager::start(const Caller& caller, PluginId id, Reply<model::PluginInfo> reply) {
+  parts_->request(caller, id, lifecycle::Event::Start, std::move(reply));
+}
+
+void Manager::stop(const Caller& caller, PluginId id, Reply<model::PluginInfo> reply) {
+  parts_->request(caller, id, lifecycle::Event::Stop, std::move(reply));
+}
+
+void Manager::suspend(const Caller& caller, PluginId id, Reply<model::PluginInfo> reply) {
+  parts_->request(caller, id, lifecycle::Event::Suspend, std::move(reply));
+}
+
+void Manager::resume(const Caller& caller, PluginId id, Reply<model::PluginInfo> reply) {
+  parts_->request(caller, id, lifecycle::Event::Resume, std::move(reply));
+}
+
+Result<model::PluginInfo> Manager::info(PluginId id) const {
+  const Plugin* plugin = parts_->find(id);
+  if (plugin == nullptr) return std::unexpected(parts_->unknown(id, ""));
+  return parts_->info_of(*plugin);
+}
+
+std::vector<model::PluginInfo> Manager::list() const {
+  std::vector<model::PluginInfo> all;
+  for (const auto& [id, plugin] : parts_->plugins)
+    if (plugin->info.state != model::State::Unloaded) all.push_back(parts_->info_of(*plugin));
+  return all;
+}
+
+Result<PluginId> Manager::resolve(PluginId id, std::string_view name) const {
+  const registry::Entry* entry = id ? parts_->registry.find(id) : parts_->registry.find(name);
+  if (entry == nullptr) return std::unexpected(parts_->unknown(id, id ? "" : name));
+  return entry->id;
+}
+
+Result<Attempts> Manager::attempts(PluginId id) const {
+  const Plugin* plugin = parts_->find(id);
+  if (plugin == nullptr) return std::unexpected(parts_->unknown(id, ""));
+  return Attempts{parts_->info_of(*plugin), plugin->attempts.entries(), plugin->attempts.lost()};
+}
+
+Result<bool> Manager::check_capability(PluginId id, std::string_view capability) const {
+  const Plugin* plugin = parts_->find(id);
+  if (plugin == nullptr) return std::unexpected(parts_->unknown(id, ""));
+  const model::CapabilitySet& granted = plugin->info.grant.capabilities;
+  if (capability.starts_with(kCustom)) {
+    TRY(const unsigned bit, parse_custom(capability));
+    return (granted.custom >> bit & 1U) != 0;
+  }
+  if (const auto known = model::parse_capability(capability)) return granted.has(*known);
+  std::string names;
+  for (const model::Capability each : model::kCapabilities)
+    names += fmt::format("{}, ", model::capability_name(each));
+  return fail(Code::Invalid, "'{}' is not a capability; there are {}custom:0 to custom:31",
+              monitor::escape_controls(capability.substr(0, 64)), names);
+}
+
+Result<std::vector<registry::DependencyState>> Manager::check_dependencies(PluginId id) const {
+  const Plugin* plugin = parts_->find(id);
+  if (plugin == nullptr) return std::unexpected(parts_->unknown(id, ""));
+  return parts_->registry.dependencies_of(plugin->info.metadata);
+}
+
+std::vector<LogRecord> Manager::logs(PluginId id, std::size_t tail) const {
+  std::vector<LogRecord> records;
+  for (const auto& [each, plugin] : parts_->plugins) {
+    if (id && each != id) continue;
+    for (const monitor::LogLine& line : plugin->logs.lines())
+      records.push_back({each, plugin->info.metadata.name, line});
+  }
+  std::ranges::stable_sort(records, {},
+                           [](const LogRecord& record) { return record.line.when_us; });
+  if (tail != 0 && records.size() > tail)
+    records.erase(records.begin(), records.end() - static_cast<std::ptrdiff_t>(tail));
+  return records;
+}
+
+Subscription Manager::follow_logs(PluginId id, std::function<void(const LogRecord&)> on_line) {
+  const std::uint64_t key = parts_->next_subscription++;
+  parts_->log_followers[key] = {id, std::move(on_line)};
+  return Subscription([parts = parts_.get(), alive = std::weak_ptr(parts_->alive), key] {
+    if (!alive.expired()) parts->log_followers.erase(key);
+  });
+}
+
+Subscription Manager::watch(PluginId id, std::function<void(const Event&)> on_event) {
+  const std::uint64_t key = parts_->next_subscription++;
+  parts_->watchers[key] = {id, std::move(on_event)};
+  return Subscription([parts = parts_.get(), alive = std::weak_ptr(parts_->alive), key] {
+    if (!alive.expired()) parts->watchers.erase(key);
+  });
+}
+
+Result<OpenedEndpoint> Manager::open_endpoint(const Caller& caller, std::string_view name) {
+  return parts_->open_endpoint(caller, name);
+}
+
+DaemonStatus Manager::status() const {
+  return parts_->status();
+}
+const Config& Manager::config() const {
+  return parts_->setup.config;
+}
+
+Role Manager::role_of(std::uint32_t uid, const std::vector<std::uint32_t>& gids) const {
+  return manager::role_of(parts_->setup.config, uid, gids, parts_->owner_uid);
+}
+
+void Manager::audit_denied(const Caller& caller, std::string_view method, std::string_view why) {
+  parts_->audit.append("denied", {{"method", method},
+                                  {"uid", std::uint64_t{caller.uid}},
+                                  {"pid", std::int64_t{caller.pid}},
+                                  {"text", why}});
+}
+
+} // namespace mohhos::manager

@@ -1,0 +1,189 @@
+// What the manager is made of, and the steps of its work, each group in a file of its own:
+//   launch.cpp      a load, from a file to LOADED (docs/architecture.md, 'a load in 12 steps')
+//   operations.cpp  start, stop, suspend, resume, unload; taking a step of the lifecycle table
+//   ending.cpp      a process ends, by whoever's will; everything of it is released
+//   warden_events.cpp, link_events.cpp   what the warden and the endpoints say
+//   channels.cpp    the broker's plans, executed
+//   adoption.cpp    what the manager before us left in the warden's custody
+//   reports.cpp     info, samples, logs, status
+#pragma once
+
+#include <deque>
+#include <map>
+#include <set>
+
+#include "ipc/broker.hpp"
+#include "ipc/channel.hpp"
+#include "manager/manager.hpp"
+#include "manager/plugin.hpp"
+#include "manager/record.hpp"
+#include "manager/warden_port.hpp"
+#include "monitor/audit.hpp"
+#include "registry/registry.hpp"
+#include "sandbox/compile.hpp"
+#include "sandbox/filter.hpp"
+#include "security/keyring.hpp"
+#include "security/package.hpp"
+
+namespace mohhos::manager {
+
+// A program on the control socket that has a link.
+struct Endpoint {
+  PluginId id;
+  std::string name;
+  std::uint32_t uid = 0;
+  std::unique_ptr<LinkPort> link;
+};
+
+// What the warden hands over of one plugin (or endpoint) before it is known what it was.
+struct Inheritance {
+  std::map<std::pair<warden::KeepKind, std::uint64_t>, sys::Fd> kept;
+  std::optional<warden::Launched> running;
+  sys::Fd pidfd;
+  std::optional<warden::Exited> exited;
+};
+
+[[nodiscard]] std::uint64_t wall_clock_us();
+
+struct Manager::Parts {
+  Parts(sys::Loop& the_loop, Setup the_setup, std::function<void(sys::Fd)> ready,
+        security::Keyring keys, monitor::AuditLog log);
+
+  // --- launch.cpp
+  void load(const Caller& caller, LoadRequest request, Reply<model::PluginInfo> reply);
+  // What is decided about a plugin before it exists.
+  struct Prepared {
+    security::VerifiedPackage package;
+    model::TrustLevel trust{};
+    model::Grant grant{};
+    std::unique_ptr<sandbox::Spec> spec{};
+    sys::Fd boot{};
+    PluginId replaces{}; // one of the same name, in ERROR
+  };
+  [[nodiscard]] Result<> may_load(const Caller& caller, const std::string& path);
+  [[nodiscard]] Result<Prepared> prepare(LoadRequest& request, PluginId id, Generation generation);
+  [[nodiscard]] Plugin& enter(const Prepared& prepared, PluginId id, Generation generation,
+                              const std::string& path);
+  [[nodiscard]] Result<> begin_load(LoadRequest request, Monotonic since, const Caller& caller,
+                                    Reply<model::PluginInfo>& reply);
+  void send_launch(const Plugin& plugin, const sandbox::Spec& spec, std::span<const int> fds);
+  [[nodiscard]] Result<model::Grant> decide_grant(const security::VerifiedPackage& package,
+                                                  model::TrustLevel& level);
+  void on_launched(const warden::Launched& launched, sys::Fd pidfd);
+  void on_launch_failed(const warden::LaunchFailed& failed);
+  void ask_init(Plugin& plugin);
+
+  // --- operations.cpp
+  void request(const Caller& caller, PluginId id, lifecycle::Event event,
+               Reply<model::PluginInfo> reply);
+  [[nodiscard]] Result<> may_request(const Plugin& plugin, lifecycle::Event event) const;
+  void happen(Plugin& plugin, lifecycle::Event event);
+  void take_step(Plugin& plugin, lifecycle::Step step);
+  void set_state(Plugin& plugin, model::State to);
+  void ask(Plugin& plugin, ipc::Operation operation);
+  void arm_deadline(Plugin& plugin, std::chrono::milliseconds time);
+  void freeze_or_thaw(Plugin& plugin, warden::MessageType type, lifecycle::Event done);
+  void announce(Plugin& plugin);
+  void on_done(Plugin& plugin, const ipc::Done& done, std::uint32_t sequence);
+
+  // --- ending.cpp
+  void kill(Plugin& plugin);
+  void fail_plugin(Plugin& plugin, lifecycle::Event event, Code code, std::string cause);
+  void on_exited(Plugin& plugin, const warden::Exited* exited);
+  void release(Plugin& plugin, bool remove);
+  void finish_end(PluginId id, bool remove);
+  void drop_pending(Plugin& plugin, Code code);
+  void begin_shutdown();
+  void shutdown_step();
+
+  // --- warden_events.cpp
+  void on_warden(WardenMessage message);
+  void on_warden_end(const Error& why);
+  void on_attempt(const warden::Attempt& attempt);
+  void reload_config();
+
+  // --- link_events.cpp
+  [[nodiscard]] Result<> attach(Plugin& plugin, sys::Fd link, sys::Fd out, sys::Fd err);
+  void on_record(PluginId id, const ipc::LinkRecord& record);
+  void on_link_end(PluginId id, const Error& why);
+  void on_log_line(PluginId id, monitor::LogLine line);
+  void on_refused_call(Plugin& plugin, const ipc::RefusedCall& call);
+  [[nodiscard]] Result<OpenedEndpoint> open_endpoint(const Caller& caller, std::string_view name);
+  [[nodiscard]] Result<> attach_endpoint(Endpoint endpoint, sys::Fd link);
+  void on_endpoint_end(PluginId id);
+
+  // --- channels.cpp
+  void execute(ipc::Plan plan);
+  [[nodiscard]] Result<> make_channel(const ipc::ChannelRecord& record);
+  void deliver(const ipc::Delivery& delivery);
+  void forget_channel(ChannelId id);
+  [[nodiscard]] LinkPort* port_of(PluginId id);
+  [[nodiscard]] ipc::Party party_of(const Plugin& plugin) const;
+  [[nodiscard]] ipc::Party party_of(const Endpoint& endpoint) const;
+  bool serve_broker(PluginId id, const ipc::LinkRecord& record);
+
+  // --- adoption.cpp
+  void on_hello(const warden::Hello& hello, sys::Fd listening);
+  void on_kept(const warden::Kept& kept, sys::Fd fd);
+  void on_hello_end();
+  void adopt_manager(Inheritance& inheritance);
+  [[nodiscard]] Result<> adopt_plugin(PluginId id, Inheritance& inheritance);
+  void go_on(Plugin& plugin, const SavedPlugin& saved);
+  void adopt_channels();
+  void keep(PluginId id, warden::KeepKind kind, std::uint64_t key, int fd);
+  void save(const Plugin& plugin);
+  void save_manager();
+
+  // --- reports.cpp
+  [[nodiscard]] model::PluginInfo info_of(const Plugin& plugin) const;
+  void sample_all();
+  [[nodiscard]] DaemonStatus status() const;
+  void tell(const Event& event);
+  void tell(const LogRecord& record);
+
+  [[nodiscard]] Plugin* find(PluginId id);
+  [[nodiscard]] const Plugin* find(PluginId id) const;
+  [[nodiscard]] Error unknown(PluginId id, std::string_view name) const;
+  // On the loop's next turn. [loop]
+  void later(std::function<void()> what);
+
+  sys::Loop& loop;
+  Setup setup;
+  std::function<void(sys::Fd)> on_ready;
+  std::unique_ptr<WardenPort> warden;
+  warden::Hello hello;
+  sys::Fd listening;
+  bool ready = false;
+  bool shutting_down = false;
+  sys::Source shutdown_deadline;
+  std::uint32_t owner_uid = 0;
+  std::uint64_t started_us = 0;
+  std::uint64_t next_id = 1;
+
+  registry::Registry registry;
+  registry::Host host;
+  std::map<PluginId, std::unique_ptr<Plugin>> plugins;
+  std::map<PluginId, Endpoint> endpoints;
+  ipc::Broker broker;
+  std::map<ChannelId, ipc::ChannelMemory> channels;
+  std::map<ChannelId, PluginId> channel_owner; // in whose name the warden keeps it: the receiver
+  std::map<PluginId, Inheritance> inheritance;
+
+  security::Keyring keyring;
+  security::ElfPolicy elf_policy;
+  sandbox::SystemLayout layout;
+  sandbox::FilterCache filters;
+  monitor::AuditLog audit;
+
+  std::map<std::uint64_t, std::pair<PluginId, std::function<void(const LogRecord&)>>> log_followers;
+  std::map<std::uint64_t, std::pair<PluginId, std::function<void(const Event&)>>> watchers;
+  std::uint64_t next_subscription = 1;
+
+  sys::Source sampling;
+  std::deque<std::function<void()>> deferred;
+  sys::Source deferred_source;
+  // Subscriptions may outlive us; they look here first.
+  std::shared_ptr<bool> alive = std::make_shared<bool>(true);
+};
+
+} // namespace mohhos::manager

@@ -1,0 +1,62 @@
+// A plugin as the manager knows it: what is said of it (info), its process as far as we touch it
+// (link, pipes, pidfd), and what somebody waits for.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ipc/link.hpp"
+#include "lifecycle/transitions.hpp"
+#include "manager/cause.hpp"
+#include "manager/link_port.hpp"
+#include "manager/log_pipe.hpp"
+#include "manager/manager.hpp"
+#include "monitor/attempts.hpp"
+#include "monitor/logs.hpp"
+#include "monitor/sample.hpp"
+#include "sys/fd.hpp"
+#include "sys/loop.hpp"
+
+namespace mohhos::manager {
+
+// A request that is under way. At most one per plugin: the others are refused as busy.
+struct Pending {
+  lifecycle::Event request{};
+  ipc::Operation operation{}; // what the plugin was asked; 0: the warden was (freeze, thaw, launch)
+  std::string_view doing{};   // "on_start", …: for sentences
+  Monotonic since{};          // when the request came
+  Reply<model::PluginInfo> reply{}; // empty: nobody waits (any more)
+  sys::Source deadline{};
+};
+
+struct Plugin {
+  model::PluginInfo info;
+  std::string signature; // the .minisig file
+  std::string manifest;  // canonical bytes
+
+  bool process = false;       // the warden has one, or is making one
+  bool adopted = false;       // by this manager, from the one before
+  std::uint32_t sequence = 0; // of the last operation that it was asked for
+  std::unique_ptr<LinkPort> link;
+  std::unique_ptr<LogPipe> out;
+  std::unique_ptr<LogPipe> err;
+  sys::Fd pidfd;
+
+  monitor::LogStore logs;
+  monitor::Attempts attempts;
+  monitor::Sources sources;
+  std::optional<monitor::Sample> previous;
+  std::optional<monitor::Sample> last;
+
+  std::optional<Pending> pending;
+  Death death;                               // collected until the process has ended
+  Code failure = Code::PluginFailed;         // of the error that the waiting caller gets
+  std::vector<std::function<void()>> at_end; // when the process is gone and everything is released
+};
+
+} // namespace mohhos::manager

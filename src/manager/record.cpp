@@ -1,0 +1,177 @@
+#include "manager/record.hpp"
+
+#include "mohhos/v1/record.pb.h"
+#include "security/manifest.hpp"
+
+namespace mohhos::manager {
+namespace {
+
+namespace pb = mohhos::v1;
+
+void put(const model::CapabilitySet& from, pb::Capabilities& to) {
+  using model::Capability;
+  to.set_can_access_filesystem(from.has(Capability::Filesystem));
+  to.set_can_access_network(from.has(Capability::Network));
+  to.set_can_access_hardware(from.has(Capability::Hardware));
+  to.set_can_create_processes(from.has(Capability::CreateProcesses));
+  to.set_can_access_ai_engine(from.has(Capability::AiEngine));
+  to.set_can_modify_system_config(from.has(Capability::ModifySystemConfig));
+  to.set_custom_capabilities(from.custom);
+}
+
+model::CapabilitySet take(const pb::Capabilities& from) {
+  using model::Capability;
+  model::CapabilitySet to;
+  if (from.can_access_filesystem()) to.add(Capability::Filesystem);
+  if (from.can_access_network()) to.add(Capability::Network);
+  if (from.can_access_hardware()) to.add(Capability::Hardware);
+  if (from.can_create_processes()) to.add(Capability::CreateProcesses);
+  if (from.can_access_ai_engine()) to.add(Capability::AiEngine);
+  if (from.can_modify_system_config()) to.add(Capability::ModifySystemConfig);
+  to.custom = from.custom_capabilities();
+  return to;
+}
+
+void put(const model::Acl& from, pb::Acl& to) {
+  to.mutable_read()->Assign(from.read.begin(), from.read.end());
+  to.mutable_write()->Assign(from.write.begin(), from.write.end());
+  to.mutable_devices()->Assign(from.devices.begin(), from.devices.end());
+  to.mutable_connect()->Assign(from.connect.begin(), from.connect.end());
+  to.mutable_send_to()->Assign(from.send_to.begin(), from.send_to.end());
+  to.mutable_receive_from()->Assign(from.receive_from.begin(), from.receive_from.end());
+}
+
+model::Acl take(const pb::Acl& from) {
+  const auto list = [](const auto& field) {
+    return std::vector<std::string>(field.begin(), field.end());
+  };
+  return {.read = list(from.read()),
+          .write = list(from.write()),
+          .devices = list(from.devices()),
+          .connect = list(from.connect()),
+          .send_to = list(from.send_to()),
+          .receive_from = list(from.receive_from())};
+}
+
+void put(const model::ResourceLimits& from, pb::Limits& to) {
+  to.set_max_memory_mb(from.max_memory_mb);
+  to.set_max_cpu_percent(from.max_cpu_percent);
+  to.set_max_file_descriptors(from.max_file_descriptors);
+  to.set_max_network_connections(from.max_network_connections);
+  to.set_max_execution_time_ms(from.max_execution_time_ms);
+  to.set_max_processes(from.max_processes);
+  to.set_max_tmp_mb(from.max_tmp_mb);
+  to.set_max_tmp_files(from.max_tmp_files);
+}
+
+model::ResourceLimits take(const pb::Limits& from) {
+  return {.max_memory_mb = from.max_memory_mb(),
+          .max_cpu_percent = from.max_cpu_percent(),
+          .max_file_descriptors = from.max_file_descriptors(),
+          .max_network_connections = from.max_network_connections(),
+          .max_execution_time_ms = from.max_execution_time_ms(),
+          .max_processes = from.max_processes(),
+          .max_tmp_mb = from.max_tmp_mb(),
+          .max_tmp_files = from.max_tmp_files()};
+}
+
+template <class Message>
+Result<Message> parse(std::span<const std::byte> bytes) {
+  Message message;
+  if (bytes.size() > INT32_MAX ||
+      !message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
+    return fail(Code::Malformed, "a record of {} bytes that is none", bytes.size());
+  return message;
+}
+
+} // namespace
+
+std::string serialize(const SavedPlugin& plugin) {
+  const model::PluginInfo& info = plugin.info;
+  pb::PluginRecord record;
+  record.set_id(info.id.value);
+  record.set_generation(info.generation.value);
+  record.set_state(static_cast<std::uint32_t>(info.state));
+  record.set_path(info.path);
+  record.set_signature(plugin.signature);
+  record.set_load_us(info.load_us);
+  record.set_start_us(info.start_us);
+  record.set_load_time_us(info.load_time_us);
+  record.set_last_activity_us(info.last_activity_us);
+  record.set_cause(info.cause);
+  put(info.grant.capabilities, *record.mutable_capabilities());
+  put(info.grant.acl, *record.mutable_acl());
+  put(info.grant.limits, *record.mutable_limits());
+  for (const auto& [key, value] : info.grant.config) (*record.mutable_config())[key] = value;
+  record.set_manifest(plugin.manifest);
+  record.set_signer(info.signer);
+  record.set_trust(static_cast<std::uint32_t>(info.trust));
+  record.set_sha256(info.sha256);
+  record.set_pending(static_cast<std::uint32_t>(plugin.pending));
+  record.set_sequence(plugin.sequence);
+  return record.SerializeAsString();
+}
+
+Result<SavedPlugin> parse_plugin_record(std::span<const std::byte> bytes) {
+  TRY(const pb::PluginRecord record, parse<pb::PluginRecord>(bytes));
+  if (record.id() == 0 || record.generation() == 0)
+    return fail(Code::Malformed, "a plugin's record without id or generation");
+  if (record.state() >= model::kStateCount)
+    return fail(Code::Malformed, "a plugin's record with state {}", record.state());
+  if (record.trust() > static_cast<std::uint32_t>(model::TrustLevel::System))
+    return fail(Code::Malformed, "a plugin's record with trust level {}", record.trust());
+  if (record.pending() > static_cast<std::uint32_t>(ipc::Operation::Configure))
+    return fail(Code::Malformed, "a plugin's record with operation {}", record.pending());
+  SavedPlugin plugin;
+  TRY(plugin.info.metadata, security::parse_manifest(std::as_bytes(std::span(record.manifest()))));
+  plugin.info.id = {record.id()};
+  plugin.info.generation = {record.generation()};
+  plugin.info.state = static_cast<model::State>(record.state());
+  plugin.info.path = record.path();
+  plugin.signature = record.signature();
+  plugin.info.load_us = record.load_us();
+  plugin.info.start_us = record.start_us();
+  plugin.info.load_time_us = record.load_time_us();
+  plugin.info.last_activity_us = record.last_activity_us();
+  plugin.info.cause = record.cause();
+  plugin.info.grant = {take(record.capabilities()),
+                       take(record.acl()),
+                       take(record.limits()),
+                       {record.config().begin(), record.config().end()}};
+  plugin.manifest = record.manifest();
+  plugin.info.signer = record.signer();
+  plugin.info.trust = static_cast<model::TrustLevel>(record.trust());
+  plugin.info.sha256 = record.sha256();
+  plugin.pending = static_cast<ipc::Operation>(record.pending());
+  plugin.sequence = record.sequence();
+  return plugin;
+}
+
+std::string serialize(const SavedManager& manager) {
+  pb::ManagerRecord record;
+  record.set_next_plugin_id(manager.next_id);
+  record.set_started_us(manager.started_us);
+  record.set_broker(manager.broker.data(), manager.broker.size());
+  for (const SavedEndpoint& endpoint : manager.endpoints) {
+    pb::EndpointRecord& one = *record.add_endpoints();
+    one.set_id(endpoint.id.value);
+    one.set_name(endpoint.name);
+    one.set_uid(endpoint.uid);
+  }
+  return record.SerializeAsString();
+}
+
+Result<SavedManager> parse_manager_record(std::span<const std::byte> bytes) {
+  TRY(const pb::ManagerRecord record, parse<pb::ManagerRecord>(bytes));
+  SavedManager manager{.next_id = record.next_plugin_id(),
+                       .started_us = record.started_us(),
+                       .broker = {},
+                       .endpoints = {}};
+  const auto broker = std::as_bytes(std::span(record.broker()));
+  manager.broker.assign(broker.begin(), broker.end());
+  for (const pb::EndpointRecord& one : record.endpoints())
+    manager.endpoints.push_back({PluginId{one.id()}, one.name(), one.uid()});
+  return manager;
+}
+
+} // namespace mohhos::manager

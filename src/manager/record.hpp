@@ -1,0 +1,43 @@
+// The manager's own state as bytes, for the warden's custody (proto/mohhos/v1/record.proto).
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/error.hpp"
+#include "ipc/link.hpp"
+#include "model/info.hpp"
+
+namespace mohhos::manager {
+
+struct SavedPlugin {
+  model::PluginInfo info; // what restores it: not the process, not samples
+  std::string signature;
+  std::string manifest;
+  ipc::Operation pending{}; // 0: none
+  std::uint32_t sequence = 0;
+};
+
+struct SavedEndpoint {
+  PluginId id;
+  std::string name;
+  std::uint32_t uid = 0;
+};
+
+struct SavedManager {
+  std::uint64_t next_id = 1;
+  std::uint64_t started_us = 0;
+  std::vector<std::byte> broker;
+  std::vector<SavedEndpoint> endpoints;
+};
+
+[[nodiscard]] std::string serialize(const SavedPlugin& plugin);
+[[nodiscard]] std::string serialize(const SavedManager& manager);
+// Malformed names what does not fit. The metadata comes from the manifest, parsed and checked
+// again. [pure]
+[[nodiscard]] Result<SavedPlugin> parse_plugin_record(std::span<const std::byte> bytes);
+[[nodiscard]] Result<SavedManager> parse_manager_record(std::span<const std::byte> bytes);
+
+} // namespace mohhos::manager

@@ -1,0 +1,140 @@
+#include "manager/warden_port.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include <sys/epoll.h>
+
+#include "base/check.hpp"
+#include "sys/socket.hpp"
+
+namespace mohhos::manager {
+namespace {
+
+using warden::MessageType;
+
+struct Row {
+  MessageType type;
+  std::size_t size;
+  std::size_t fds;
+};
+// What the warden may say.
+constexpr std::array kMessages = {
+    Row{MessageType::Hello, sizeof(warden::Hello), 1},
+    Row{MessageType::Kept, sizeof(warden::Kept), 1},
+    Row{MessageType::Running, sizeof(warden::Running), 1},
+    Row{MessageType::HelloEnd, sizeof(warden::Signal), 0},
+    Row{MessageType::Launched, sizeof(warden::Launched), 1},
+    Row{MessageType::LaunchFailed, sizeof(warden::LaunchFailed), 0},
+    Row{MessageType::Exited, sizeof(warden::Exited), 0},
+    Row{MessageType::Attempt, sizeof(warden::Attempt), 0},
+    Row{MessageType::Answer, sizeof(warden::Answer), 0},
+    Row{MessageType::Shutdown, sizeof(warden::Signal), 0},
+    Row{MessageType::Reload, sizeof(warden::Signal), 0},
+};
+
+Result<> check(const warden::Header& header, std::size_t size, std::size_t fds) {
+  const auto row = std::ranges::find(kMessages, header.type, &Row::type);
+  if (row == kMessages.end())
+    return fail(Code::Malformed, "a message of the unknown type {}",
+                static_cast<unsigned>(header.type));
+  if (header.version != warden::kProtocolVersion)
+    return fail(Code::Malformed, "protocol version {}, and this manager speaks {}; restart mohhosd",
+                header.version, warden::kProtocolVersion);
+  if (size != row->size || header.size != row->size || fds != row->fds)
+    return fail(Code::Malformed, "message {} with {} bytes and {} descriptors",
+                static_cast<unsigned>(header.type), size, fds);
+  return {};
+}
+
+} // namespace
+
+WardenPort::WardenPort(sys::Fd socket, std::function<void(WardenMessage)> on_message,
+                       std::function<void(const Error&)> on_end)
+    : socket_(std::move(socket)), on_message_(std::move(on_message)), on_end_(std::move(on_end)),
+      buffer_(warden::kMaxMessage) {}
+
+Result<std::unique_ptr<WardenPort>> WardenPort::open(sys::Loop& loop, sys::Fd socket,
+                                                     std::function<void(WardenMessage)> on_message,
+                                                     std::function<void(const Error&)> on_end) {
+  std::unique_ptr<WardenPort> port(
+      new WardenPort(std::move(socket), std::move(on_message), std::move(on_end)));
+  auto* self = port.get();
+  TRY(port->source_, loop.on_fd(port->socket_.get(), EPOLLIN,
+                                [self](std::uint32_t events) { self->on_events(events); }));
+  return port;
+}
+
+void WardenPort::push(std::span<const std::byte> bytes, std::span<const int> fds) {
+  if (queue_.empty()) {
+    const auto sent = sys::send_message(socket_.get(), bytes, fds);
+    if (sent) return;
+    if (sent.error().code != Code::Refused) return end(sent.error());
+  }
+  Queued waiting{{bytes.begin(), bytes.end()}, {}};
+  for (const int fd : fds) {
+    sys::Fd borrowed(fd);
+    auto copy = borrowed.duplicate();
+    static_cast<void>(borrowed.take());
+    if (!copy) return end(copy.error());
+    waiting.fds.push_back(std::move(*copy));
+  }
+  queue_.push_back(std::move(waiting));
+  source_.watch(EPOLLIN | EPOLLOUT);
+}
+
+void WardenPort::flush() {
+  while (!queue_.empty()) {
+    std::vector<int> fds;
+    for (const sys::Fd& fd : queue_.front().fds) fds.push_back(fd.get());
+    const auto sent = sys::send_message(socket_.get(), queue_.front().bytes, fds);
+    if (!sent && sent.error().code == Code::Refused) return;
+    if (!sent) return end(sent.error());
+    queue_.pop_front();
+  }
+  source_.watch(EPOLLIN);
+}
+
+void WardenPort::on_events(std::uint32_t events) {
+  if ((events & EPOLLOUT) != 0) flush();
+  if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) receive();
+}
+
+void WardenPort::receive() {
+  // A batch per turn: attempts of a noisy plugin must not keep links and callers waiting.
+  for (int i = 0; i < 64 && source_; ++i) {
+    auto received = sys::receive_message(socket_.get(), buffer_);
+    if (!received) return end(received.error());
+    if (!*received) return;
+    if ((*received)->size == 0) return end({Code::Unreachable, "the warden is gone"});
+    take((*received)->size, std::move((*received)->fds));
+  }
+}
+
+void WardenPort::take(std::size_t size, std::vector<sys::Fd> fds) {
+  WardenMessage message;
+  if (size < sizeof message.header) return end({Code::Malformed, "a message without a header"});
+  std::memcpy(&message.header, buffer_.data(), sizeof message.header);
+  if (auto ok = check(message.header, size, fds.size()); !ok) return end(ok.error());
+  message.bytes.assign(buffer_.begin(), buffer_.begin() + static_cast<std::ptrdiff_t>(size));
+  message.fds = std::move(fds);
+  if (message.header.type != MessageType::Answer) return on_message_(std::move(message));
+  const auto found = waiting_.find(message.header.sequence);
+  if (found == waiting_.end()) return; // nobody asked to hear it
+  const Answered answered = std::move(found->second);
+  waiting_.erase(found);
+  warden::Answer answer = message.as<warden::Answer>();
+  answer.text[warden::kTextSize - 1] = '\0';
+  if (answer.code == 0)
+    answered({});
+  else
+    answered(fail(static_cast<Code>(answer.code), "{}", answer.text));
+}
+
+void WardenPort::end(const Error& why) {
+  source_.reset();
+  if (on_end_) std::exchange(on_end_, nullptr)(why);
+}
+
+} // namespace mohhos::manager
