@@ -61,10 +61,10 @@ public:
       return MOHHOS_OK;
     };
     table_.request = [](const mohhos_host_t* host, mohhos_channel_t, const mohhos_send_options_t*,
-                        const void*, std::size_t, std::uint64_t, mohhos_reply_fn done,
-                        void* user) -> std::int32_t {
-      self(host).done = done;
-      self(host).user = user;
+                        const void*, std::size_t, std::uint64_t, mohhos_reply_fn then,
+                        void* whose) -> std::int32_t {
+      self(host).done = then;
+      self(host).user = whose;
       return MOHHOS_OK;
     };
     table_.reply = [](const mohhos_host_t* host, const mohhos_request_t* request,
