@@ -133,7 +133,10 @@ Result<SendingChannel> SendingChannel::attach(ChannelEnd end, std::uint64_t ring
 
 std::uint64_t SendingChannel::commit() noexcept {
   const std::uint64_t id = ring_.commit();
-  if (ring_.must_wake()) ring_doorbell(data_bell_.get());
+  if (ring_.must_wake()) {
+    ring_doorbell(data_bell_.get());
+    ++bells_;
+  }
   return id;
 }
 

@@ -54,6 +54,8 @@ public:
   [[nodiscard]] const RingSender& ring() const noexcept { return ring_; }
   // Publishes, and rings if the receiver sleeps. Returns the message's id. [any]
   std::uint64_t commit() noexcept;
+  // Times that the receiver was rung: system calls. [any]
+  [[nodiscard]] std::uint64_t bells() const noexcept { return bells_; }
   [[nodiscard]] int space_bell() const noexcept { return space_bell_.get(); }
 
 private:
@@ -64,6 +66,7 @@ private:
   sys::Fd data_bell_;
   sys::Fd space_bell_;
   RingSender ring_;
+  std::uint64_t bells_ = 0;
 };
 
 class ReceivingChannel {

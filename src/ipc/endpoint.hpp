@@ -93,9 +93,10 @@ struct Delivered {
 struct EndpointCounters {
   std::uint64_t sent = 0;
   std::uint64_t received = 0;
-  std::uint64_t sleeps = 0;      // times that receive() went to sleep
-  std::uint64_t bells = 0;       // times that a peer was rung: system calls
-  std::uint64_t space_waits = 0; // times that a send had to wait for space
+  std::uint64_t sleeps = 0;       // times that receive() went to sleep
+  std::uint64_t bells = 0;        // times that a peer was rung: system calls
+  std::uint64_t space_waits = 0;  // times that a send had to wait for space
+  std::uint64_t late_answers = 0; // came when nobody waited for them any more, and were dropped
 };
 
 struct EndpointSettings {
@@ -122,8 +123,7 @@ public:
   // Delivered by receive(), after the last message of that channel.
   void on_ended(std::function<void(const Ended&)> callback);
 
-  // --- channels to send on
-  // ---------------------------------------------------------------------------
+  // --- channels to send on ---
 
   // The channel to a peer; asks the manager the first time. Denied (which ACL line is missing),
   // NotFound, TimedOut, Unreachable (the link). Other records that arrive meanwhile wait for
@@ -136,12 +136,11 @@ public:
   // Who is at the other end; nothing if there is no such channel. [loop]
   [[nodiscard]] std::optional<Peer> peer(ChannelId channel) const;
 
-  // --- send
-  // ------------------------------------------------------------------------------------------
+  // --- send ---
 
-  // Zero copy: fill the bytes, then commit() on the same channel. When the ring is full: Refused at
-  // once for kNoWait, else waits until the deadline (TimedOut). PeerGone, Malformed (the peer broke
-  // the ring), TooLarge. [loop]
+  // Zero copy: fill the bytes, then commit() on the same channel, with no other call between. When
+  // the ring is full: Refused at once for kNoWait, else waits until the deadline (TimedOut).
+  // PeerGone, Malformed (the peer broke the ring), TooLarge. [loop]
   [[nodiscard]] Result<std::span<std::byte>> loan(ChannelId channel, std::uint32_t size,
                                                   const Outgoing& about, Monotonic deadline);
   // Publishes what was loaned; returns the message's id. [loop]
@@ -150,8 +149,7 @@ public:
   [[nodiscard]] Result<std::uint64_t> send(ChannelId channel, const Outgoing& about,
                                            std::span<const std::byte> bytes, Monotonic deadline);
 
-  // --- receive
-  // ---------------------------------------------------------------------------------------
+  // --- receive ---
 
   // The next message, fair over the channels; nothing when the deadline passed or interrupt() was
   // called. Handles link records, answers and ends on the way. Unreachable: the link is gone.
@@ -168,8 +166,7 @@ public:
   [[nodiscard]] bool prepare_wait();
   [[nodiscard]] Monotonic next_deadline() const;
 
-  // --- requests
-  // --------------------------------------------------------------------------------------
+  // --- requests ---
 
   // Sends a request; the callback gets the answer or a typed end, at the latest at the deadline.
   // [loop]
@@ -185,8 +182,7 @@ public:
   [[nodiscard]] Result<> respond(const ReplyTo& to, std::span<const std::byte> bytes,
                                  Monotonic deadline, bool failed = false);
 
-  // --- groups
-  // ----------------------------------------------------------------------------------------
+  // --- groups ---
 
   // To every running plugin of the type that the ACLs allow. [loop]
   [[nodiscard]] Result<Delivered> broadcast(model::PluginType type, const Outgoing& about,
@@ -197,8 +193,7 @@ public:
   // From now on, these events of this publisher (PluginId{}: of anybody). [loop]
   [[nodiscard]] Result<> subscribe(PluginId publisher, std::span<const std::uint32_t> events);
 
-  // --- the link
-  // --------------------------------------------------------------------------------------
+  // --- the link ---
 
   // Done, LogLine, LastWords… Refused: the manager does not read at present. [loop]
   template <class T>
@@ -211,6 +206,9 @@ public:
 
 private:
   struct State;
+  [[nodiscard]] Result<Delivered> send_to_group(const OpenGroup& question, const Outgoing& about,
+                                                std::span<const std::byte> bytes,
+                                                Monotonic deadline);
   explicit Endpoint(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };

@@ -1,0 +1,67 @@
+#include "ipc/waiter.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <sys/epoll.h>
+
+namespace mohhos::ipc {
+namespace {
+
+// Kind and channel in epoll's 64 bits; link_codec bounds channel ids far below.
+std::uint64_t pack(WakeKind kind, std::uint64_t channel) {
+  return channel << 2 | static_cast<std::uint64_t>(kind);
+}
+Wake unpack(std::uint64_t data) {
+  return {static_cast<WakeKind>(data & 3U), data >> 2};
+}
+
+Result<> add(const sys::Fd& epoll, int fd, std::uint32_t events, std::uint64_t data) {
+  epoll_event event{};
+  event.events = events;
+  event.data.u64 = data;
+  if (::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, fd, &event) != 0) return fail_errno("epoll_ctl");
+  return {};
+}
+
+// Rounded up: waking a little late is right, waking early would spin.
+int milliseconds_until(Monotonic deadline) {
+  if (deadline == Monotonic::max()) return -1;
+  const Monotonic now = std::chrono::steady_clock::now();
+  if (deadline <= now) return 0;
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - now).count();
+  return static_cast<int>(std::min<std::int64_t>(left, 3'600'000));
+}
+
+} // namespace
+
+Result<Waiter> Waiter::open(int link) {
+  sys::Fd epoll(::epoll_create1(EPOLL_CLOEXEC));
+  if (!epoll) return fail_errno("epoll_create1");
+  TRY(add(epoll, link, EPOLLIN, pack(WakeKind::Link, 0)));
+  return Waiter(std::move(epoll));
+}
+
+Result<> Waiter::add_bell(int bell, WakeKind kind, std::uint64_t channel) {
+  return add(epoll_, bell, EPOLLIN | EPOLLET, pack(kind, channel));
+}
+
+void Waiter::remove_bell(int bell) noexcept {
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, bell, nullptr);
+}
+
+void Waiter::forget_link(int link) noexcept {
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, link, nullptr);
+}
+
+std::span<const Wake> Waiter::wait(Monotonic deadline) {
+  std::array<epoll_event, std::tuple_size_v<decltype(wakes_)>> events{};
+  const int timeout = deadline == Monotonic{} ? 0 : milliseconds_until(deadline);
+  const int count =
+      ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout);
+  if (count <= 0) return {}; // nothing, or a signal: the caller looks again
+  const auto found = static_cast<std::size_t>(count);
+  for (std::size_t i = 0; i < found; ++i) wakes_[i] = unpack(events[i].data.u64);
+  return std::span(wakes_).first(found);
+}
+
+} // namespace mohhos::ipc

@@ -1,0 +1,41 @@
+// One epoll for everything that an endpoint can sleep on: its link, the data bells of the channels
+// it receives on, the space bells of those it sends on. Bells are edge-triggered and never read
+// (doorbell.hpp says why); the link is level-triggered.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+
+#include "base/units.hpp"
+#include "sys/fd.hpp"
+
+namespace mohhos::ipc {
+
+enum class WakeKind : std::uint8_t { Link = 0, Data = 1, Space = 2 };
+struct Wake {
+  WakeKind kind{};
+  std::uint64_t channel = 0;
+};
+
+class Waiter {
+public:
+  [[nodiscard]] static Result<Waiter> open(int link);
+  [[nodiscard]] Result<> add_bell(int bell, WakeKind kind, std::uint64_t channel);
+  // Also when the channel's memory is gone, the peer may keep the bell's description alive. [any]
+  void remove_bell(int bell) noexcept;
+  // A link that is at its end would be reported again and again. [any]
+  void forget_link(int link) noexcept;
+
+  // What rang, at most 16 of them; waits until `deadline` at the latest. The span lives until the
+  // next wait(). [any]
+  [[nodiscard]] std::span<const Wake> wait(Monotonic deadline);
+  [[nodiscard]] int fd() const noexcept { return epoll_.get(); }
+
+private:
+  explicit Waiter(sys::Fd epoll) : epoll_(std::move(epoll)) {}
+  sys::Fd epoll_;
+  std::array<Wake, 16> wakes_{};
+};
+
+} // namespace mohhos::ipc
