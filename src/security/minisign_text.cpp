@@ -1,10 +1,24 @@
 #include "security/minisign_text.hpp"
 
+#include <algorithm>
+
 #include <sodium.h>
 
 namespace mohhos::security {
+namespace {
+
+constexpr bool is_base64(char c) {
+  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' ||
+         c == '/' || c == '=';
+}
+
+} // namespace
+
+// libsodium 1.0.18 takes the byte 0xAF for '/' (and so on: its comparison loses the upper bits of a
+// signed char); minisign does not, and neither do we.
 
 bool decode_base64(std::string_view text, std::span<std::uint8_t> bytes) {
+  if (!std::ranges::all_of(text, is_base64)) return false;
   std::size_t decoded = 0;
   return sodium_base642bin(bytes.data(), bytes.size(), text.data(), text.size(), nullptr, &decoded,
                            nullptr, sodium_base64_VARIANT_ORIGINAL) == 0 &&
