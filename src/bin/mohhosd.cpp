@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "sys/file.hpp"
+#include "sys/mount.hpp"
 #include "sys/process.hpp"
 #include "sys/socket.hpp"
 #include "warden/log.hpp"
@@ -101,11 +102,11 @@ void prepare_process() {
 
 // The kernel must not choose us first. Needs CAP_SYS_RESOURCE; without it all stays as it is.
 void lower_oom_score(Parts& parts) {
-  const sys::Fd self(::open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC));
-  const auto before = sys::read_control(self.get(), "oom_score_adj");
+  constexpr const char* kScore = "/proc/self/oom_score_adj";
+  const auto before = sys::read_control(AT_FDCWD, kScore);
   if (!before) return;
   parts.oom_score_adj = std::atoi(before->c_str());
-  parts.reset_oom_score = sys::write_control(self.get(), "oom_score_adj", "-900").has_value();
+  parts.reset_oom_score = sys::write_control(AT_FDCWD, kScore, "-900").has_value();
 }
 
 Result<sys::Fd> open_control_socket(const Parts& parts) {
@@ -161,7 +162,7 @@ Result<int> run(const Options& options) {
   TRY(Identity identity, take_identity(place.instance));
   if (options.check_config) return check_config(place, identity, programs);
 
-  TRY(leave_mount_namespace());
+  TRY(sys::leave_mount_namespace());
   if (identity.mode == Mode::Privileged) ::prctl(PR_SET_DUMPABLE, 0);
   TRY(Directories directories, prepare_directories(place, identity));
   TRY(security::Keyring keyring, security::Keyring::open(place.paths.keys()));

@@ -33,7 +33,7 @@ void Custody::forget(const Forget& names) {
   }
 }
 
-void Custody::visit(const std::function<void(const Kept&, const SharedFd&)>& visitor) const {
+void Custody::visit(const std::function<void(const Kept&, const sys::SharedFd&)>& visitor) const {
   for (const auto& [name, fd] : kept_) {
     Kept kept;
     kept.plugin_id = name.plugin_id;

@@ -7,15 +7,11 @@
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <memory>
 
-#include "sys/fd.hpp"
+#include "sys/record_link.hpp"
 #include "warden/protocol.hpp"
 
 namespace mohhos::warden {
-
-// Shared with messages that are still waiting to be sent.
-using SharedFd = std::shared_ptr<const sys::Fd>;
 
 struct CustodyBounds {
   std::size_t per_plugin = 2048;
@@ -32,7 +28,7 @@ public:
   void forget(const Forget& names);
   // In the order of the handing over: plugin by plugin (0, the manager's own, first), a plugin's
   // Record before all else of it. [loop]
-  void visit(const std::function<void(const Kept&, const SharedFd&)>& visitor) const;
+  void visit(const std::function<void(const Kept&, const sys::SharedFd&)>& visitor) const;
   [[nodiscard]] std::size_t size() const { return kept_.size(); }
 
 private:
@@ -43,7 +39,7 @@ private:
     friend auto operator<=>(const Name&, const Name&) = default;
   };
   CustodyBounds bounds_;
-  std::map<Name, SharedFd> kept_;
+  std::map<Name, sys::SharedFd> kept_;
   std::map<std::uint64_t, std::size_t> count_; // per plugin
 };
 

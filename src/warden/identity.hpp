@@ -1,16 +1,13 @@
 // Who the warden is, and which uids it can give away.
 //
 // Root gives every plugin a uid of a range that nobody has. An ordinary user gets the same powers
-// in a user namespace of their own: with a range of subordinate uids where /etc/subuid has one
-// (newuidmap, run by a helper that stays outside, maps it), else with their own uid alone, which
-// all plugins share. Inside the namespace the user keeps their own number, so that files and peers
-// are called what they are called outside.
+// in a user namespace of their own: with subordinate uids where /etc/subuid has some, else with
+// their own uid alone, which all plugins then share. Inside the namespace the user keeps their own
+// number, so that files and peers are called what they are called outside.
 #pragma once
 
 #include <cstdint>
 #include <optional>
-#include <string>
-#include <string_view>
 
 #include <sys/types.h>
 
@@ -33,24 +30,12 @@ struct Identity {
   std::uint32_t uid_count = 0;
 };
 
-struct IdRange {
-  std::uint32_t first = 0;
-  std::uint32_t count = 0;
-};
-
-// The first range that /etc/subuid (or subgid) gives to the user, by name or by number. [pure]
-[[nodiscard]] std::optional<IdRange> find_subordinate(std::string_view file, std::string_view name,
-                                                      uid_t uid);
-// Whether an id of our range exists in this namespace, from /proc/self/uid_map. [pure]
-[[nodiscard]] bool maps_plugin_ids(std::string_view uid_map);
-// The first plugin uid of an instance: 4,095 ranges of kUidsPerInstance above kManagerUid, chosen
-// by the instance's hash, so that two daemons of one machine hardly ever share. [pure]
+// The first plugin uid of an instance: one of 4,094 ranges of kUidsPerInstance above kManagerUid,
+// chosen by the instance's hash, so that two daemons of one machine hardly ever share. [pure]
 [[nodiscard]] uid_t uid_base_of(std::uint32_t instance);
 
 // Finds out, and enters a user namespace where we are not root. Once, at the start, before any
-// other process or descriptor of ours exists. Denied says what the kernel does not allow.
+// other process of ours exists.
 [[nodiscard]] Result<Identity> take_identity(std::uint32_t instance);
-// A mount namespace of our own: what is mounted outside still arrives, nothing of ours leaks out.
-[[nodiscard]] Result<> leave_mount_namespace();
 
 } // namespace mohhos::warden

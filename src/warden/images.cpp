@@ -1,11 +1,11 @@
 #include "warden/images.hpp"
 
 #include <fcntl.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "sys/file.hpp"
+#include "sys/mount.hpp"
 
 namespace mohhos::warden {
 namespace {
@@ -23,11 +23,8 @@ ImageFile::~ImageFile() {
 }
 
 Result<Images> Images::mount(const std::filesystem::path& path, int directory_fd, Bytes limit) {
-  // Through the descriptor: what was checked is what is mounted upon.
-  const std::string target = fmt::format("/proc/self/fd/{}", directory_fd);
   const std::string options = fmt::format("mode=0711,size={},nr_inodes=8192", limit.count);
-  if (::mount("mohhos-images", target.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, options.c_str()) != 0)
-    return fail_errno(fmt::format("mounting a private tmpfs on {}", path.native()));
+  TRY(sys::mount_tmpfs(path, options, directory_fd));
   Images images;
   images.path_ = path;
   images.directory_ = sys::Fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));

@@ -3,18 +3,14 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <ctime>
 
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
-#include <unistd.h>
 
 #include "sandbox/spawn.hpp"
+#include "sys/notification.hpp"
 #include "warden/messages.hpp"
 
 namespace mohhos::warden {
@@ -24,7 +20,6 @@ constexpr double kCallsPerSecond = 2000;
 constexpr double kCallsSaved = 2000;
 constexpr double kCallsPerPause = 100;
 constexpr int kCallsPerTurn = 32;
-constexpr std::size_t kLongestPath = 4096;
 
 // Calls with a path, for the log: which argument it is, and which names the directory.
 struct PathCall {
@@ -50,53 +45,22 @@ bool is_open(int number) {
   return number == SYS_open || number == SYS_openat || number == SYS_openat2;
 }
 
-bool read_memory(pid_t pid, std::uint64_t address, void* into, std::size_t size) {
-  const iovec local{into, size};
-  const iovec remote{reinterpret_cast<void*>(address), size}; // NOLINT(performance-no-int-to-ptr)
-  return ::process_vm_readv(pid, &local, 1, &remote, 1, 0) == static_cast<ssize_t>(size);
-}
-
-// A text of the plugin, up to its NUL; page by page, because the next one may not be there.
-std::optional<std::string> read_text(pid_t pid, std::uint64_t address) {
-  std::string text;
-  while (text.size() < kLongestPath) {
-    constexpr std::size_t kPage = 4096;
-    std::array<char, kPage> page;
-    const std::size_t size = std::min(kPage - address % kPage, kLongestPath - text.size());
-    if (!read_memory(pid, address, page.data(), size)) return std::nullopt;
-    const auto end =
-        std::find(page.begin(), page.begin() + static_cast<std::ptrdiff_t>(size), '\0');
-    text.append(page.begin(), end);
-    if (end != page.begin() + static_cast<std::ptrdiff_t>(size)) return text;
-    address += size;
-  }
-  return std::nullopt; // the kernel will say ENAMETOOLONG
-}
-
-// The path that a descriptor of the plugin has inside its own root.
-std::string path_of_descriptor(pid_t pid, int descriptor) {
-  std::array<char, kLongestPath> target;
-  const std::string link = fmt::format("/proc/{}/fd/{}", pid, descriptor);
-  const ssize_t size = ::readlink(link.c_str(), target.data(), target.size());
-  return size > 0 ? std::string(target.data(), static_cast<std::size_t>(size)) : std::string();
-}
-
 std::string read_path(const seccomp_notif& call) {
   const auto row = std::ranges::find(kPathCalls, call.data.nr, &PathCall::number);
   if (row == kPathCalls.end()) return {};
   const auto pid = static_cast<pid_t>(call.pid);
-  auto path = read_text(pid, call.data.args[row->path]);
+  auto path = sys::read_text(pid, call.data.args[row->path]);
   if (!path) return {};
   if (path->starts_with('/') || row->directory < 0) return *std::move(path);
   const int directory = static_cast<int>(call.data.args[row->directory]);
   if (directory == AT_FDCWD) return *std::move(path);
-  return path_of_descriptor(pid, directory) + "/" + *path;
+  return sys::path_of_descriptor(pid, directory) + "/" + *path;
 }
 
 bool wants_to_write(const seccomp_notif& call) {
   std::uint64_t flags = call.data.nr == SYS_open ? call.data.args[1] : call.data.args[2];
   if (call.data.nr == SYS_openat2 &&
-      !read_memory(static_cast<pid_t>(call.pid), call.data.args[2], &flags, sizeof flags))
+      !sys::read_memory(static_cast<pid_t>(call.pid), call.data.args[2], &flags, sizeof flags))
     return true;
   return (flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC)) != 0;
 }
@@ -122,20 +86,6 @@ std::uint64_t wall_clock_us() {
 
 } // namespace
 
-bool TokenBucket::take(Monotonic now) {
-  const std::chrono::duration<double> passed = now - filled_;
-  tokens_ = std::min(burst_, tokens_ + passed.count() * rate_);
-  filled_ = now;
-  if (tokens_ < 1) return false;
-  tokens_ -= 1;
-  return true;
-}
-
-std::chrono::microseconds TokenBucket::until(double count) const {
-  const double missing = std::max(0.0, count - tokens_);
-  return std::chrono::microseconds(static_cast<std::int64_t>(missing / rate_ * 1e6) + 1);
-}
-
 Listener::Listener(sys::Loop& loop, sys::Fd fd, const sandbox::Spec& spec, Report report)
     : loop_(loop), fd_(std::move(fd)), spec_(spec), report_(std::move(report)),
       bucket_(kCallsPerSecond, kCallsSaved, loop.now()) {}
@@ -155,10 +105,10 @@ Result<std::unique_ptr<Listener>> Listener::open(sys::Loop& loop, sys::Fd fd,
 
 void Listener::read_some() {
   for (int i = 0; i < kCallsPerTurn; ++i) {
-    pollfd waiting{fd_.get(), POLLIN, 0};
-    if (::poll(&waiting, 1, 0) != 1 || (waiting.revents & POLLIN) == 0) return; // RECV would wait
     if (!bucket_.take(loop_.now())) return pause();
-    if (!decide_one()) return;
+    const auto call = sys::receive_notification(fd_.get());
+    if (!call) return;
+    decide(*call);
   }
 }
 
@@ -183,24 +133,17 @@ Listener::Verdict Listener::judge(const seccomp_notif& call, std::string& path) 
   return {.error = EACCES, .log = true};
 }
 
-bool Listener::decide_one() {
-  seccomp_notif call{};
-  if (::ioctl(fd_.get(), SECCOMP_IOCTL_NOTIF_RECV, &call) != 0)
-    return errno == ENOENT || errno == EINTR;
+void Listener::decide(const seccomp_notif& call) {
   std::string path;
   const Verdict verdict = judge(call, path);
   // The number could be another process's by now; what was read counts only if this one still
   // waits.
-  if (::ioctl(fd_.get(), SECCOMP_IOCTL_NOTIF_ID_VALID, &call.id) != 0) return true;
-  seccomp_notif_resp answer{};
-  answer.id = call.id;
+  if (!sys::still_waits(fd_.get(), call)) return;
   if (verdict.pass)
-    answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+    sys::let_pass(fd_.get(), call);
   else
-    answer.error = -verdict.error;
-  static_cast<void>(
-      ::ioctl(fd_.get(), SECCOMP_IOCTL_NOTIF_SEND, &answer)); // ENOENT: it died meanwhile
-  if (!verdict.log || !reporting_) return true;
+    sys::refuse(fd_.get(), call, verdict.error);
+  if (!verdict.log || !reporting_) return;
 
   Attempt attempt;
   attempt.syscall = call.data.nr;
@@ -211,7 +154,6 @@ bool Listener::decide_one() {
   attempt.when_us = wall_clock_us();
   put_text(attempt.path, path);
   lost_ = report_(attempt) ? 0 : lost_ + 1;
-  return true;
 }
 
 } // namespace mohhos::warden

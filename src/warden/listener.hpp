@@ -9,7 +9,6 @@
 // A plugin that floods is read more slowly: its own calls wait, nobody else's.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -17,30 +16,13 @@
 
 #include <linux/seccomp.h>
 
-#include "base/units.hpp"
+#include "base/token_bucket.hpp"
 #include "sandbox/spec.hpp"
 #include "sys/fd.hpp"
 #include "sys/loop.hpp"
 #include "warden/protocol.hpp"
 
 namespace mohhos::warden {
-
-// `rate` tokens a second, at most `burst` saved up; both positive.
-class TokenBucket {
-public:
-  TokenBucket(double rate, double burst, Monotonic now)
-      : rate_(rate), burst_(burst), tokens_(burst), filled_(now) {}
-  // [pure]
-  [[nodiscard]] bool take(Monotonic now);
-  // Until `count` tokens are there. [pure]
-  [[nodiscard]] std::chrono::microseconds until(double count) const;
-
-private:
-  double rate_;
-  double burst_;
-  double tokens_;
-  Monotonic filled_;
-};
 
 class Listener {
 public:
@@ -56,7 +38,7 @@ private:
   Listener(sys::Loop& loop, sys::Fd fd, const sandbox::Spec& spec, Report report);
   void read_some();
   void pause();
-  [[nodiscard]] bool decide_one();
+  void decide(const seccomp_notif& call);
   struct Verdict {
     bool pass = false;
     int error = 0;

@@ -5,14 +5,11 @@
 #include <cstdlib>
 
 #include <fcntl.h>
-#include <grp.h>
-#include <linux/capability.h>
-#include <linux/close_range.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "sys/exec.hpp"
 #include "sys/file.hpp"
 #include "sys/process.hpp"
 #include "warden/log.hpp"
@@ -32,44 +29,6 @@ Result<sys::Fd> open_program(const fs::path& beside, const char* name) {
               beside.native(), MOHHOS_LIBEXECDIR);
 }
 
-// Everything that a process may still have from us goes, in the order in which it is still allowed.
-Result<> drop_privileges(const Identity& identity) {
-  for (int capability = 0; ::prctl(PR_CAPBSET_READ, capability) >= 0; ++capability)
-    if (::prctl(PR_CAPBSET_DROP, capability) != 0) return fail_errno("emptying the bounding set");
-  // In a namespace with one id setgroups is forbidden, and the groups are nobody's inside.
-  if (identity.mode != Mode::User && ::setgroups(0, nullptr) != 0) return fail_errno("setgroups");
-  if (::setresgid(identity.manager_gid, identity.manager_gid, identity.manager_gid) != 0)
-    return fail_errno(fmt::format("setresgid to {}", identity.manager_gid));
-  if (::setresuid(identity.manager_uid, identity.manager_uid, identity.manager_uid) != 0)
-    return fail_errno(fmt::format("setresuid to {}", identity.manager_uid));
-  if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0)
-    return fail_errno("emptying the ambient set");
-  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-  std::array<__user_cap_data_struct, 2> none{};
-  if (::syscall(SYS_capset, &header, none.data()) != 0) return fail_errno("capset");
-  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return fail_errno("no_new_privs");
-  return {};
-}
-
-Result<> set_descriptors(int link) {
-  const sys::Fd null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-  if (!null || ::dup2(null.get(), STDIN_FILENO) < 0) return fail_errno("opening /dev/null");
-  // A log that goes nowhere of ours must not be mixed with what --check-config prints.
-  if (link >= 0 && ::dup2(STDERR_FILENO, STDOUT_FILENO) < 0) return fail_errno("dup2");
-  if (link == kFdWarden && ::fcntl(link, F_SETFD, 0) != 0) return fail_errno("fcntl");
-  if (link >= 0 && link != kFdWarden && ::dup2(link, kFdWarden) < 0) return fail_errno("dup2");
-  const unsigned first = link >= 0 ? kFdWarden + 1 : kFdWarden;
-  if (::close_range(first, ~0U, CLOSE_RANGE_CLOEXEC) != 0) return fail_errno("close_range");
-  return {};
-}
-
-void reset_signals() {
-  for (int signal = 1; signal < SIGRTMIN; ++signal) ::signal(signal, SIG_DFL);
-  sigset_t none;
-  sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
-}
-
 std::vector<std::string> environment_for(const Place& place) {
   std::vector<std::string> environment = {"PATH=/usr/bin:/bin", "LANG=C.UTF-8"};
   const auto pass = [&](const char* name) {
@@ -84,26 +43,21 @@ std::vector<std::string> environment_for(const Place& place) {
   return environment;
 }
 
-std::vector<char*> pointers(std::vector<std::string>& words) {
-  std::vector<char*> list;
-  for (std::string& word : words) list.push_back(word.data());
-  list.push_back(nullptr);
-  return list;
-}
-
 Result<> become_manager(const ManagerStart& start, pid_t parent) {
-  reset_signals();
+  sys::reset_signals();
   ::umask(0077);
-  if (auto self = sys::Fd(::open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC)))
-    static_cast<void>(
-        sys::write_control(self.get(), "oom_score_adj", fmt::to_string(start.oom_score_adj)));
+  static_cast<void>(sys::write_control(AT_FDCWD, "/proc/self/oom_score_adj",
+                                       fmt::to_string(start.oom_score_adj)));
   TRY(isolate_manager(start.identity, start.place, start.directories));
   if (::chdir("/") != 0) return fail_errno("chdir to /");
-  // The program's descriptor must not be where the link goes.
-  const sys::Fd program(::fcntl(start.program, F_DUPFD_CLOEXEC, 16));
-  if (!program) return fail_errno("dup");
-  TRY(set_descriptors(start.link));
-  TRY(drop_privileges(start.identity));
+  // Standard output is a log like the other, but for what --check-config prints.
+  const std::array descriptors = {-1, start.link >= 0 ? STDERR_FILENO : STDOUT_FILENO,
+                                  STDERR_FILENO, start.link};
+  const sys::Fd program(::fcntl(start.program, F_DUPFD_CLOEXEC, 64));
+  TRY(sys::set_descriptors(std::span(descriptors).first(start.link >= 0 ? 4 : 3)));
+  const Identity& identity = start.identity;
+  TRY(sys::drop_privileges(identity.manager_uid, identity.manager_gid,
+                           identity.mode != Mode::User));
   // After the change of uid, which clears it.
   if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return fail_errno("PR_SET_PDEATHSIG");
   if (::getppid() != parent) return fail(Code::PeerGone, "mohhosd is gone");
@@ -114,10 +68,8 @@ Result<> become_manager(const ManagerStart& start, pid_t parent) {
     arguments.emplace_back("--root");
     arguments.push_back(start.place.root);
   }
-  std::vector<std::string> environment = environment_for(start.place);
-  ::syscall(SYS_execveat, program.get(), "", pointers(arguments).data(),
-            pointers(environment).data(), AT_EMPTY_PATH);
-  return fail_errno("executing it");
+  return std::unexpected(
+      sys::execute(program.get(), std::move(arguments), environment_for(start.place)));
 }
 
 } // namespace

@@ -90,10 +90,8 @@ Result<> Process::spawn(Descriptors descriptors) {
                                       .arguments = {}};
   TRY(spawned_, sandbox::spawn(request));
   if (workshop_.reset_oom_score) {
-    const std::string path = fmt::format("/proc/{}", spawned_.pid);
-    const sys::Fd directory(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    TRY(sys::write_control(directory.get(), "oom_score_adj",
-                           fmt::to_string(workshop_.oom_score_adj)));
+    const std::string score = fmt::format("/proc/{}/oom_score_adj", spawned_.pid);
+    TRY(sys::write_control(AT_FDCWD, score.c_str(), fmt::to_string(workshop_.oom_score_adj)));
   }
   launched_.pid = spawned_.pid;
   TRY(ended_,

@@ -12,6 +12,7 @@
 #include "sys/process.hpp"
 #include "sys/socket.hpp"
 #include "warden/log.hpp"
+#include "warden/messages.hpp"
 
 namespace mohhos::warden {
 namespace {
@@ -25,8 +26,8 @@ constexpr seconds kStable{10};         // a manager that lived this long starts 
 constexpr seconds kUnloadDeadline{15}; // Shutdown to Goodbye
 constexpr seconds kKillDeadline{10};   // SIGKILL to gone: only the kernel can be late
 constexpr std::size_t kMostProcesses = 2048;
+constexpr std::size_t kRoomForAttempts = 256; // messages waiting for the manager
 
-// The errors that a process sees when its descriptors, order and identity disagree with ours.
 std::string exit_words(const Exited& exited) {
   return fmt::format("{} {}{}", exited.signaled != 0 ? "signal" : "status", exited.value,
                      exited.out_of_memory != 0 ? ", out of memory" : "");
@@ -65,8 +66,8 @@ Result<> Warden::start_new_manager() {
   const auto receive = [this](std::span<const std::byte> bytes, std::vector<sys::Fd> fds) {
     return on_message(bytes, std::move(fds));
   };
-  TRY(next.link, ManagerLink::open(loop_, std::move(pair.first), receive,
-                                   [this](const Error& why) { end_manager(why); }));
+  TRY(next.link, sys::RecordLink::open(loop_, std::move(pair.first), kMaxMessage, receive,
+                                       [this](const Error& why) { end_manager(why); }));
   TRY(next.ended,
       loop_.on_fd(next.pidfd.get(), EPOLLIN, [this](std::uint32_t) { on_manager_end(); }));
   manager_ = std::move(next);
@@ -99,7 +100,7 @@ void Warden::hand_over() {
   auto control = parts_.control.duplicate();
   if (!control) return end_manager(control.error());
   tell(hello, {std::make_shared<const sys::Fd>(*std::move(control))});
-  custody_.visit([this](const Kept& kept, const SharedFd& fd) { tell(kept, {fd}); });
+  custody_.visit([this](const Kept& kept, const sys::SharedFd& fd) { tell(kept, {fd}); });
   for (const auto& [id, process] : processes_) {
     if (process->state() == Process::State::AtGate)
       continue; // nobody remembers having asked for it
@@ -160,8 +161,8 @@ void Warden::on_manager_end() {
 }
 
 template <class T>
-void Warden::tell(const T& message, std::vector<SharedFd> fds) {
-  if (manager_ && !draining_) manager_->link->post(message, std::move(fds));
+void Warden::tell(const T& message, std::vector<sys::SharedFd> fds) {
+  if (manager_ && !draining_) manager_->link->send(bytes_of(message), std::move(fds));
 }
 
 void Warden::answer(std::uint32_t sequence, const Result<>& result) {
@@ -234,8 +235,7 @@ Result<> Warden::launch(const Launch& order, std::vector<sys::Fd> fds) {
       .refused = [this](Process& process, const Error& error,
                         model::WallSet missing) { on_refused(process, error, missing); },
       .exited = [this](Process& process) { on_exited(process); },
-      .attempt =
-          [this](Attempt& attempt) { return manager_ && manager_->link->post_if_room(attempt); }};
+      .attempt = [this](Attempt& attempt) { return report(attempt); }};
   Process::Descriptors descriptors{std::move(fds[0]), std::move(fds[1]), std::move(fds[2]),
                                    std::move(fds[3]), std::move(fds[4])};
   TRY(auto process,
@@ -283,6 +283,13 @@ Result<> Warden::steer(const Target& target) {
 }
 
 // ── what becomes of the processes ──
+
+// False: nobody hears it now, or too much is waiting already.
+bool Warden::report(const Attempt& attempt) {
+  if (!manager_ || manager_->link->waiting() >= kRoomForAttempts) return false;
+  tell(attempt);
+  return true;
+}
 
 void Warden::on_launched(Process& process) {
   auto pidfd = process.pidfd().duplicate();

@@ -13,11 +13,11 @@
 #include "sandbox/cgroup.hpp"
 #include "security/keyring.hpp"
 #include "sys/loop.hpp"
+#include "sys/record_link.hpp"
 #include "warden/custody.hpp"
 #include "warden/directories.hpp"
 #include "warden/identity.hpp"
 #include "warden/images.hpp"
-#include "warden/manager_link.hpp"
 #include "warden/manager_process.hpp"
 #include "warden/process.hpp"
 
@@ -47,7 +47,7 @@ public:
 private:
   struct Manager {
     sys::Fd pidfd;
-    std::unique_ptr<ManagerLink> link;
+    std::unique_ptr<sys::RecordLink> link;
     sys::Source ended;
     Monotonic started;
     bool ready = false;
@@ -71,8 +71,9 @@ private:
   [[nodiscard]] Result<> steer(const Target& target);
   void answer(std::uint32_t sequence, const Result<>& result);
   template <class T>
-  void tell(const T& message, std::vector<SharedFd> fds = {});
+  void tell(const T& message, std::vector<sys::SharedFd> fds = {});
 
+  bool report(const Attempt& attempt);
   void on_launched(Process& process);
   void on_refused(Process& process, const Error& error, model::WallSet missing);
   void on_exited(Process& process);

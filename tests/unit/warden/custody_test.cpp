@@ -29,7 +29,7 @@ Forget forget(std::uint64_t plugin, KeepKind kind = {}, std::uint64_t key = 0) {
 
 std::vector<std::tuple<std::uint64_t, KeepKind, std::uint64_t>> content(const Custody& custody) {
   std::vector<std::tuple<std::uint64_t, KeepKind, std::uint64_t>> list;
-  custody.visit([&](const Kept& kept, const SharedFd& fd) {
+  custody.visit([&](const Kept& kept, const sys::SharedFd& fd) {
     EXPECT_TRUE(*fd);
     list.emplace_back(kept.plugin_id, kept.kind, kept.key);
   });

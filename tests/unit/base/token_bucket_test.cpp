@@ -1,8 +1,8 @@
+#include "base/token_bucket.hpp"
+
 #include <gtest/gtest.h>
 
-#include "warden/listener.hpp"
-
-namespace mohhos::warden {
+namespace mohhos {
 namespace {
 
 using std::chrono::milliseconds;
@@ -39,4 +39,4 @@ TEST(TokenBucket, SaysWhenItWillHaveEnough) {
 }
 
 } // namespace
-} // namespace mohhos::warden
+} // namespace mohhos
