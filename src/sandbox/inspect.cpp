@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "sandbox/landlock.hpp"
+#include "sandbox/probe.hpp"
 #include "sandbox/spawn.hpp"
 #include "sys/file.hpp"
 
@@ -103,6 +104,11 @@ Result<model::WallSet> inspect(pid_t pid, const Ids& ids) {
   if (field(status, "Seccomp") == "2") walls |= model::wall_bit(Wall::Seccomp);
   if (has_no_terminal(stat, pid)) walls |= model::wall_bit(Wall::NoTerminal);
   return walls;
+}
+
+model::WallSet combine_walls(model::WallSet probed, model::WallSet seen, model::WallSet limits) {
+  constexpr model::WallSet kJudged = kSeenFromOutside | kProbedInside;
+  return (kJudged & (seen | ~kSeenFromOutside) & (probed | ~kProbedInside)) | limits;
 }
 
 Buildable find_buildable(const Cgroups& cgroups, bool own_uids) {

@@ -17,6 +17,7 @@
 #include "sandbox/cgroup.hpp"
 #include "sandbox/gate.hpp"
 #include "sandbox/spec.hpp"
+#include "sandbox/verify.hpp"
 
 namespace mohhos::sandbox {
 
@@ -51,26 +52,10 @@ struct Spawned {
   sys::Fd gate; // our end, non-blocking: poll it, then receive_report()
 };
 
-// Whether every field is one that compile() could have made: version, counts, bounds, absolute and
-// normal paths, nothing mounted over our own places, unused bytes zero. Invalid names the field.
-// [pure]
-[[nodiscard]] Result<> verify_spec(const Spec& spec);
-
 // Clones, maps the ids, puts the child into its groups, and lets it go on. What fails in the child
 // afterwards comes through the gate. NoSandbox, NotFound, Denied: a source or a namespace, named.
 // On error nothing is left running. [any]
 [[nodiscard]] Result<Spawned> spawn(const SpawnRequest& request);
-
-// What an opening of `path` (as the plugin gave it; its working directory is always /) is to the
-// log.
-enum class PathClass : unsigned char {
-  Outside, // not in the sandbox's root at all: refuse
-  Silent,  // libraries, /tmp, /dev/null and the like: let it pass, do not log
-  Granted, // the ACL's: let it pass, log it
-};
-// By the text alone, "." and ".." resolved lexically. The walls decide; this only words the log.
-// [pure]
-[[nodiscard]] PathClass classify_path(const Spec& spec, std::string_view path);
 
 // The walls that inspect() judges; probe.hpp has those that the child judges.
 inline constexpr model::WallSet kSeenFromOutside =

@@ -1,4 +1,5 @@
-// The warden's own look at a Spec, and what its paths mean to the log. Pure.
+#include "sandbox/verify.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -8,7 +9,6 @@
 #include <sys/stat.h>
 
 #include "sandbox/probe.hpp"
-#include "sandbox/spawn.hpp"
 
 namespace mohhos::sandbox {
 namespace {
@@ -164,11 +164,6 @@ PathClass classify_path(const Spec& spec, std::string_view path) {
   }
   return lies_in(normal, "/tmp") || lies_in(normal, "/plugin") ? PathClass::Silent
                                                                : PathClass::Outside;
-}
-
-model::WallSet combine_walls(model::WallSet probed, model::WallSet seen, model::WallSet limits) {
-  constexpr model::WallSet kJudged = kSeenFromOutside | kProbedInside;
-  return (kJudged & (seen | ~kSeenFromOutside) & (probed | ~kProbedInside)) | limits;
 }
 
 } // namespace mohhos::sandbox
