@@ -80,15 +80,15 @@ private:
   // The next line without its '\n', not yet consumed; false at the end of the file.
   bool next_line(std::string_view& line) {
     for (;;) {
-      const std::string_view rest = unread().substr(0, wordpipe::kLongestLine);
+      const std::string_view rest = unread().substr(0, wordpipe::kLongestLine + 1);
       newline_ = 0;
       if (const auto end = rest.find('\n'); end != rest.npos) {
         line = rest.substr(0, end);
         newline_ = 1;
         return true;
       }
-      if (rest.size() == wordpipe::kLongestLine) {
-        line = rest.substr(0, good_cut(rest));
+      if (rest.size() > wordpipe::kLongestLine) {
+        line = rest.substr(0, good_cut(rest.substr(0, wordpipe::kLongestLine)));
         return true;
       }
       if (at_end_of_file_) {
