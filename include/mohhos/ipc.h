@@ -23,10 +23,10 @@ typedef uint64_t message_id_t;
 typedef uint32_t event_type_t;
 /* (ours) Higher first, without starving the rest; 0, what an initializer leaves out, is the usual. */
 typedef enum {
+    PRIORITY_LOW = -1,
     PRIORITY_NORMAL = 0,
     PRIORITY_HIGH = 1,
-    PRIORITY_URGENT = 2,
-    PRIORITY_CRITICAL = 3
+    PRIORITY_URGENT = 2
 } priority_t;
 
 typedef enum {

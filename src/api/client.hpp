@@ -36,6 +36,11 @@ public:
     return answer;
   }
 
+  // The same into a message that is there already. [any]
+  [[nodiscard]] Result<> call_into(Method method, const google::protobuf::Message& request,
+                                   google::protobuf::Message& answer, Timeout timeout, int fd,
+                                   sys::Fd* received);
+
   // A streaming call; `each` gets every message and returns whether it wants more. Returns when the
   // stream ends, `each` has enough, or the time is over (TimedOut). The connection is of no more
   // use afterwards unless the server ended the stream. [any]
@@ -56,9 +61,6 @@ public:
 
 private:
   explicit Client(sys::Fd socket) : socket_(std::move(socket)) {}
-  [[nodiscard]] Result<> call_into(Method method, const google::protobuf::Message& request,
-                                   google::protobuf::Message& answer, Timeout timeout, int fd,
-                                   sys::Fd* received);
   [[nodiscard]] Result<>
   stream_payloads(Method method, const google::protobuf::Message& request, Timeout timeout,
                   const std::function<Result<bool>(const std::string&)>& each);

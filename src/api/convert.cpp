@@ -27,10 +27,14 @@ void write_texts(const std::vector<std::string>& from, List* to) {
   for (const std::string& text : from) *to->Add() = as_utf8(text);
 }
 
-void write_grant(const model::Grant& grant, v1::Grant& message) {
+void write_capabilities(const model::CapabilitySet& set,
+                        google::protobuf::RepeatedPtrField<std::string>& names) {
   for (const model::Capability capability : model::kCapabilities)
-    if (grant.capabilities.has(capability))
-      message.add_capabilities(std::string(model::capability_name(capability)));
+    if (set.has(capability)) *names.Add() = std::string(model::capability_name(capability));
+}
+
+void write_grant(const model::Grant& grant, v1::Grant& message) {
+  write_capabilities(grant.capabilities, *message.mutable_capabilities());
   message.set_custom_capabilities(grant.capabilities.custom);
   write_texts(grant.acl.read, message.mutable_read());
   write_texts(grant.acl.write, message.mutable_write());
@@ -61,7 +65,19 @@ void write_metadata(const model::Metadata& metadata, v1::PluginInfo& message) {
     out->set_name(dependency.name);
     out->set_versions(model::to_string(dependency.versions));
     out->set_optional(dependency.optional);
+    constexpr model::VersionRange kAny;
+    if (dependency.versions.min != kAny.min)
+      out->set_min(model::to_string(dependency.versions.min));
+    if (dependency.versions.max != kAny.max)
+      out->set_max(model::to_string(dependency.versions.max));
   }
+  message.set_os(metadata.platform.os);
+  message.set_machine(metadata.platform.machine);
+  if (metadata.platform.min_kernel != model::Version{})
+    message.set_min_kernel(model::to_string(metadata.platform.min_kernel));
+  message.set_min_sandbox_level(std::string(model::level_name(metadata.min_sandbox_level)));
+  write_capabilities(metadata.capabilities, *message.mutable_requested_capabilities());
+  message.set_requested_custom_capabilities(metadata.capabilities.custom);
 }
 
 } // namespace

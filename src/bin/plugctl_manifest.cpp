@@ -176,7 +176,7 @@ void add_manifest(CLI::App& app, Context& context) {
   CLI::App& compile_command =
       add_command(manifest, "compile", "The bytes of section .mohhos.manifest");
   compile_command.add_option("FILE", options->file, "plugin.toml")->required();
-  compile_command.add_option("-o,--output", options->output,
+  compile_command.add_option("-o,--out,--output", options->output,
                              "Where to; '-' is stdout, NAME.S is assembler source");
   compile_command.callback([&context, options] {
     context.what = "manifest compile";

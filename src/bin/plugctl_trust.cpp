@@ -199,7 +199,7 @@ void add_key_commands(CLI::App& app, Context& context) {
   const auto base = std::make_shared<std::string>("mohhos");
   CLI::App& generate_command =
       add_command(key, "generate", "Make a key pair: NAME.key and NAME.pub");
-  generate_command.add_option("-o,--output", *base, "DIR/NAME of the two files")
+  generate_command.add_option("-o,--out,--output", *base, "DIR/NAME of the two files")
       ->capture_default_str();
   generate_command.callback([&context, base] {
     context.what = "key generate";

@@ -1,0 +1,67 @@
+// What the functions of the C API share: the one connection of the process, the sentence of the
+// last error, and the frame that keeps exceptions inside.
+//
+// US-004's functions take no handle, so the connection is the process's: the only global state of
+// the project, in one struct, behind two locks. `control` is held for a whole call to the daemon,
+// `data` for a step on the messaging endpoint, never while waiting for a message. Who takes both
+// takes `data` first.
+#pragma once
+
+#include <atomic>
+#include <filesystem>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <optional>
+
+#include "api/client.hpp"
+#include "base/ids.hpp"
+#include "ipc/endpoint.hpp"
+#include "mohhos/mohhos.h"
+
+namespace mohhos::api::capi {
+
+struct Connection {
+  std::mutex control;
+  std::filesystem::path socket; // empty: the default one
+  std::optional<Client> client;
+
+  std::mutex data;
+  std::unique_ptr<ipc::Endpoint> endpoint;
+  PluginId own_id;
+  std::optional<ipc::Message> undelivered; // received, but there was no memory for the copy
+  sys::Fd nudge;                           // eventfd: who used the endpoint wakes who waits on it
+  unsigned waiters = 0;                    // in plugin_receive_message, outside the lock
+};
+[[nodiscard]] Connection& connection();
+
+// Ends the messaging endpoint; `data` is held. [any]
+void drop_endpoint(Connection& connection);
+
+// One call to the daemon, connected first if need be. A connection on which something went wrong
+// is closed; the next call makes a new one. [any]
+[[nodiscard]] Result<> call_daemon(Method method, const google::protobuf::Message& request,
+                                   google::protobuf::Message& answer, int fd = -1,
+                                   sys::Fd* received = nullptr);
+
+// Keeps the sentence for plugin_last_error() and gives the negative number. [any]
+int report(const Error& error) noexcept;
+
+// Runs `body` (Result<int> or Result<>) as the body of a C function. [any]
+template <class Body>
+int guarded(Body body) noexcept {
+  try {
+    const auto result = body();
+    if (!result) return report(result.error());
+    if constexpr (requires { *result + 0; })
+      return *result;
+    else
+      return 0;
+  } catch (const std::bad_alloc&) {
+    return report({Code::Exhausted, "out of memory"});
+  } catch (...) {
+    return report({Code::Failed, "an unexpected exception"});
+  }
+}
+
+} // namespace mohhos::api::capi
