@@ -8,6 +8,7 @@
 
 #include "mohhos/v1/manifest.pb.h"
 
+#include "base/check.hpp"
 #include "security/manifest_checks.hpp"
 
 namespace mohhos::security {
@@ -37,7 +38,7 @@ std::string serialize(const Message& message) {
   google::protobuf::io::StringOutputStream stream(&bytes);
   google::protobuf::io::CodedOutputStream coded(&stream);
   coded.SetSerializationDeterministic(true);
-  message.SerializeWithCachedSizes(&coded);
+  CHECK(message.SerializeToCodedStream(&coded));
   coded.Trim();
   return bytes;
 }

@@ -30,13 +30,13 @@ namespace mohhos::security {
 using LimitValues = std::map<std::string, std::uint64_t, std::less<>>;
 
 struct OperatorPolicy {
-  std::filesystem::path file; // where it is, or would be
-  model::CapabilitySet capabilities;
-  std::vector<std::string> read;
-  std::vector<std::string> write;
-  std::vector<std::string> devices;
-  std::map<std::string, std::string> config;
-  LimitValues limits;
+  std::filesystem::path file = {}; // where it is, or would be
+  model::CapabilitySet capabilities = {};
+  std::vector<std::string> read = {};
+  std::vector<std::string> write = {};
+  std::vector<std::string> devices = {};
+  std::map<std::string, std::string> config = {};
+  LimitValues limits = {};
 };
 
 // Invalid names file and line. [pure]
@@ -56,12 +56,12 @@ grant(const model::Metadata& metadata, const KeyTrust& trust, const OperatorPoli
 
 // What `plugctl grant` adds. A path implies its capability.
 struct GrantRequest {
-  std::vector<std::string> capabilities; // names, or "custom:<bit>"
-  std::vector<std::string> read;
-  std::vector<std::string> write;
-  std::vector<std::string> devices;
-  std::vector<std::pair<std::string, std::string>> config;
-  LimitValues limits;
+  std::vector<std::string> capabilities = {}; // names, or "custom:<bit>"
+  std::vector<std::string> read = {};
+  std::vector<std::string> write = {};
+  std::vector<std::string> devices = {};
+  std::vector<std::pair<std::string, std::string>> config = {};
+  LimitValues limits = {};
 };
 // Invalid names the argument and what is allowed. [pure]
 [[nodiscard]] Result<OperatorPolicy> with_request(OperatorPolicy policy,

@@ -23,7 +23,9 @@ using google::protobuf::FieldDescriptor;
 
 std::string shown(const toml::node& node) {
   std::ostringstream text;
-  node.visit([&text](const auto& value) { text << toml::toml_formatter{value}; });
+  constexpr auto kFlags =
+      toml::toml_formatter::default_flags & ~toml::format_flags::allow_literal_strings;
+  node.visit([&text](const auto& value) { text << toml::toml_formatter{value, kFlags}; });
   std::string line = std::move(text).str();
   if (line.size() > 60) line = line.substr(0, 57) + "...";
   return line;

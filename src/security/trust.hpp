@@ -31,9 +31,9 @@ namespace mohhos::security {
 struct KeyTrust {
   KeyId id;
   model::TrustLevel level = model::TrustLevel::Community;
-  model::CapabilitySet ceiling;
-  std::vector<std::string> names; // empty: any
-  std::string key;                // the key line that the entry pins; empty: none
+  model::CapabilitySet ceiling = {};
+  std::vector<std::string> names = {}; // empty: any
+  std::string key = {};                // the key line that the entry pins; empty: none
 };
 
 struct Trust {
