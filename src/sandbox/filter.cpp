@@ -20,18 +20,20 @@ namespace {
 
 using model::Capability;
 
-// Who may make a call: everybody, or those with a capability.
+// Who may make a call: everybody, those with a capability, or those without it.
+enum class Who : unsigned char { Everybody, With, Without };
 struct Opener {
-  bool always = true;
+  Who who = Who::Everybody;
   Capability capability{};
 };
 constexpr Opener kEverybody{};
 constexpr Opener with(Capability capability) {
-  return {false, capability};
+  return {Who::With, capability};
 }
 constexpr Opener kFiles = with(Capability::Filesystem);
 constexpr Opener kDevices = with(Capability::Hardware);
 constexpr Opener kProcesses = with(Capability::CreateProcesses);
+constexpr Opener kNoProcesses{Who::Without, Capability::CreateProcesses};
 
 // --- calls that are free of conditions
 // ------------------------------------------------------------------------ Named by number, so that
@@ -261,7 +263,7 @@ constexpr std::array kRules = {
              lacks(3, MAP_SHARED | MAP_ANONYMOUS)),
     allow_if(kEverybody, SYS_mprotect, lacks(2, PROT_EXEC)),
     // threads, not processes; and with can_create_processes no new namespaces
-    allow_if(kEverybody, SYS_clone, Condition{0, ~kThreadExtras, kThreadFlags}),
+    allow_if(kNoProcesses, SYS_clone, Condition{0, ~kThreadExtras, kThreadFlags}),
     allow_if(kProcesses, SYS_clone, lacks(0, kNeverInClone)),
     // signals to itself
     allow_if(kEverybody, SYS_kill, equals32(0, kOwnPid)),
@@ -277,6 +279,9 @@ constexpr std::array kRules = {
     allow_if(kEverybody, SYS_fallocate, equals32(1, 0)),
     allow_if(kEverybody, SYS_fallocate, equals32(1, FALLOC_FL_KEEP_SIZE)),
     allow_if(kProcesses, SYS_arch_prctl, equals32(0, kSetFs)),
+    // the host's second filter. A plugin may only forbid itself more, and never listen
+    allow_if(kNoProcesses, SYS_seccomp, equals32(0, SECCOMP_SET_MODE_FILTER),
+             equals32(1, SECCOMP_FILTER_FLAG_TSYNC)),
     // the host puts the second filter on top, which then stops this call too: filters only add up
     allow_if(kEverybody, SYS_seccomp, equals32(0, SECCOMP_SET_MODE_FILTER),
              equals32(1, SECCOMP_FILTER_FLAG_TSYNC)),
@@ -324,7 +329,8 @@ constexpr std::array kChoices = {
 constexpr unsigned kTypeShift = 8;
 constexpr unsigned kTerminalType = 'T';
 
-// What stage 2 stops: whatever makes memory executable, or could.
+// What stage 2 stops: whatever makes memory executable, or could, and filters that would hide that
+// from us.
 struct Trap {
   int number;
   Condition condition; // mask 0: always
@@ -340,13 +346,15 @@ constexpr std::array kTraps = {
     Trap{SYS_execve, {}},
     Trap{SYS_execveat, {}},
     Trap{SYS_seccomp, {}},
+    Trap{SYS_seccomp, {}},
 };
 
 // --- tables → programs
 // ----------------------------------------------------------------------------------------
 
 bool is_open(Opener opener, model::CapabilitySet granted) {
-  return opener.always || granted.has(opener.capability);
+  return opener.who == Who::Everybody ||
+         granted.has(opener.capability) == (opener.who == Who::With);
 }
 
 bool contains(std::span<const int> calls, int number) {
@@ -372,15 +380,9 @@ bool is_free(int number, model::CapabilitySet granted) {
   return opener && is_open(*opener, granted);
 }
 
-// Two rules of which one says all that the other does: only the wider one.
-bool is_widened(const Rule& rule, model::CapabilitySet granted) {
-  return rule.number == SYS_clone && rule.opener.always && granted.has(Capability::CreateProcesses);
-}
-
 Result<> add_conditional(Program& program, model::CapabilitySet granted) {
   for (const Rule& rule : kRules)
-    if (is_open(rule.opener, granted) && !is_free(rule.number, granted) &&
-        !is_widened(rule, granted))
+    if (is_open(rule.opener, granted) && !is_free(rule.number, granted))
       TRY(program.add(SCMP_ACT_ALLOW, rule.number, std::span(rule.conditions).first(rule.count)));
   for (const Choice& choice : kChoices) {
     const Condition condition = equals32(choice.argument, choice.value);
@@ -446,13 +448,13 @@ Opening find_opening(int syscall) noexcept {
     opening.verdict = Verdict::Absent;
   if (contains(kKilling, syscall)) opening.verdict = Verdict::Kill;
   if (const auto opener = find_free(syscall)) {
-    if (opener->always) opening.verdict = Verdict::Allow;
-    opening.any_capability = !opener->always;
+    if (opener->who == Who::Everybody) opening.verdict = Verdict::Allow;
+    opening.any_capability = opener->who == Who::With;
     opening.capability = opener->capability;
   }
   for (const Rule& rule : kRules) {
     if (rule.number != syscall) continue;
-    if (rule.opener.always)
+    if (rule.opener.who != Who::With)
       opening.conditional = true;
     else
       opening.any_capability = true, opening.capability = rule.opener.capability;
