@@ -30,4 +30,12 @@ void refuse(int listener, const seccomp_notif& call, int error_number);
 // The path of another's descriptor inside its own root; empty: there is none. [any]
 [[nodiscard]] std::string path_of_descriptor(pid_t pid, int descriptor);
 
+// The path that a call names, where it names one; a relative one of a directory's descriptor with
+// that directory's path before it. Empty: none, or not readable. [any]
+[[nodiscard]] std::string path_argument(const seccomp_notif& call);
+// open, openat, openat2. [pure]
+[[nodiscard]] bool is_open(const seccomp_notif& call);
+// Whether an open could change something; when in doubt it could. [any]
+[[nodiscard]] bool opens_for_writing(const seccomp_notif& call);
+
 } // namespace mohhos::sys

@@ -1,15 +1,13 @@
 #include "warden/listener.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
-#include <ctime>
 
-#include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
 
 #include "sandbox/spawn.hpp"
+#include "sys/clock.hpp"
 #include "sys/notification.hpp"
 #include "warden/messages.hpp"
 
@@ -21,50 +19,6 @@ constexpr double kCallsSaved = 2000;
 constexpr double kCallsPerPause = 100;
 constexpr int kCallsPerTurn = 32;
 
-// Calls with a path, for the log: which argument it is, and which names the directory.
-struct PathCall {
-  int number;
-  int path;
-  int directory; // -1: the working directory, which is always /
-};
-constexpr std::array kPathCalls = {
-    PathCall{SYS_open, 0, -1},     PathCall{SYS_openat, 1, 0},    PathCall{SYS_openat2, 1, 0},
-    PathCall{SYS_creat, 0, -1},    PathCall{SYS_execve, 0, -1},   PathCall{SYS_execveat, 1, 0},
-    PathCall{SYS_unlink, 0, -1},   PathCall{SYS_unlinkat, 1, 0},  PathCall{SYS_mkdir, 0, -1},
-    PathCall{SYS_mkdirat, 1, 0},   PathCall{SYS_rmdir, 0, -1},    PathCall{SYS_rename, 0, -1},
-    PathCall{SYS_chdir, 0, -1},    PathCall{SYS_chroot, 0, -1},   PathCall{SYS_mount, 1, -1},
-    PathCall{SYS_umount2, 0, -1},  PathCall{SYS_chmod, 0, -1},    PathCall{SYS_fchmodat, 1, 0},
-    PathCall{SYS_chown, 0, -1},    PathCall{SYS_fchownat, 1, 0},  PathCall{SYS_truncate, 0, -1},
-    PathCall{SYS_link, 0, -1},     PathCall{SYS_symlink, 1, -1},  PathCall{SYS_mknod, 0, -1},
-    PathCall{SYS_mknodat, 1, 0},   PathCall{SYS_readlink, 0, -1}, PathCall{SYS_readlinkat, 1, 0},
-    PathCall{SYS_open_tree, 1, 0}, PathCall{SYS_acct, 0, -1},     PathCall{SYS_swapon, 0, -1},
-    PathCall{SYS_linkat, 1, 0},    PathCall{SYS_renameat, 1, 0},  PathCall{SYS_renameat2, 1, 0},
-};
-
-bool is_open(int number) {
-  return number == SYS_open || number == SYS_openat || number == SYS_openat2;
-}
-
-std::string read_path(const seccomp_notif& call) {
-  const auto row = std::ranges::find(kPathCalls, call.data.nr, &PathCall::number);
-  if (row == kPathCalls.end()) return {};
-  const auto pid = static_cast<pid_t>(call.pid);
-  auto path = sys::read_text(pid, call.data.args[row->path]);
-  if (!path) return {};
-  if (path->starts_with('/') || row->directory < 0) return *std::move(path);
-  const int directory = static_cast<int>(call.data.args[row->directory]);
-  if (directory == AT_FDCWD) return *std::move(path);
-  return sys::path_of_descriptor(pid, directory) + "/" + *path;
-}
-
-bool wants_to_write(const seccomp_notif& call) {
-  std::uint64_t flags = call.data.nr == SYS_open ? call.data.args[1] : call.data.args[2];
-  if (call.data.nr == SYS_openat2 &&
-      !sys::read_memory(static_cast<pid_t>(call.pid), call.data.args[2], &flags, sizeof flags))
-    return true;
-  return (flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC)) != 0;
-}
-
 // Whether what is granted at this place is granted for writing. By the text: for the log.
 bool is_writable(const sandbox::Spec& spec, std::string_view path) {
   while (path.starts_with('/')) path.remove_prefix(1);
@@ -75,13 +29,6 @@ bool is_writable(const sandbox::Spec& spec, std::string_view path) {
     return writable && path.starts_with(target) &&
            (path.size() == target.size() || path[target.size()] == '/');
   });
-}
-
-std::uint64_t wall_clock_us() {
-  timespec now{};
-  ::clock_gettime(CLOCK_REALTIME, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000 +
-         static_cast<std::uint64_t>(now.tv_nsec) / 1000;
 }
 
 } // namespace
@@ -128,13 +75,14 @@ Listener::Verdict Listener::judge(const seccomp_notif& call, std::string& path) 
     tightened_ = true;
     return {.pass = true};
   }
-  path = read_path(call);
-  if (!is_open(call.data.nr)) return {.error = EPERM, .log = true};
+  path = sys::path_argument(call);
+  if (!sys::is_open(call)) return {.error = EPERM, .log = true};
   switch (path.empty() ? sandbox::PathClass::Outside : sandbox::classify_path(spec_, path)) {
   case sandbox::PathClass::Silent: return {.pass = true};
   case sandbox::PathClass::Granted:
     // The mount would say EROFS, and the log would call it allowed.
-    if (!wants_to_write(call) || is_writable(spec_, path)) return {.pass = true, .log = true};
+    if (!sys::opens_for_writing(call) || is_writable(spec_, path))
+      return {.pass = true, .log = true};
     break;
   case sandbox::PathClass::Outside: break;
   }
@@ -159,7 +107,7 @@ void Listener::decide(const seccomp_notif& call) {
   attempt.lost = lost_;
   std::ranges::copy(call.data.args, attempt.arguments);
   attempt.instruction = call.data.instruction_pointer;
-  attempt.when_us = wall_clock_us();
+  attempt.when_us = sys::wall_clock_us();
   put_text(attempt.path, path);
   lost_ = report_(attempt) ? 0 : lost_ + 1;
 }

@@ -75,14 +75,14 @@ Result<> Warden::start_new_manager() {
   return {};
 }
 
-void Warden::start_manager_again() {
-  if (auto started = start_new_manager(); !started) {
+void Warden::start_manager_later() {
+  later(restart_, backoff_, [this] {
+    auto started = start_new_manager();
+    if (started) return;
     say("a new manager cannot be started, trying again: {}", started.error().text);
-    backoff_ = std::min(backoff_ * 2, kLongestBackoff);
-    auto later = loop_.after(backoff_, [this] { start_manager_again(); });
-    CHECK(later.has_value());
-    restart_ = *std::move(later);
-  }
+    start_manager_later();
+  });
+  backoff_ = std::min(backoff_ * 2, kLongestBackoff);
 }
 
 void Warden::hand_over() {
@@ -121,6 +121,7 @@ void Warden::end_manager(const Error& why) {
   if (!manager_ || draining_) return;
   if (phase_ != Phase::Killing && why.code != Code::PeerGone)
     say("killing the manager: {}", why.text);
+  manager_->condemned = true;
   static_cast<void>(sys::send_signal(manager_->pidfd.get(), SIGKILL));
 }
 
@@ -154,10 +155,13 @@ void Warden::on_manager_end() {
   if (was_stable) backoff_ = kFirstBackoff;
   say("the manager ended ({}); a new one takes over {} plugins in {} ms", how, processes_.size(),
       backoff_.count());
-  auto later = loop_.after(backoff_, [this] { start_manager_again(); });
-  CHECK(later.has_value());
-  backoff_ = std::min(backoff_ * 2, kLongestBackoff);
-  restart_ = *std::move(later);
+  start_manager_later();
+}
+
+void Warden::later(sys::Source& source, milliseconds time, std::function<void()> call) {
+  auto timer = loop_.after(time, std::move(call));
+  CHECK(timer.has_value()); // only memory could be short
+  source = *std::move(timer);
 }
 
 template <class T>
@@ -178,13 +182,14 @@ void Warden::answer(std::uint32_t sequence, const Result<>& result) {
 // ── what it asks for ──
 
 bool Warden::on_message(std::span<const std::byte> bytes, std::vector<sys::Fd> fds) {
+  if (manager_->condemned) return false;
   auto request = parse_request(bytes, fds.size());
   if (!request) {
     end_manager(std::move(request).error().within("it sent"));
     return false;
   }
   std::visit([&](const auto& message) { act(message, std::move(fds)); }, *request);
-  return manager_.has_value();
+  return true;
 }
 
 void Warden::act(const Signal& signal, std::vector<sys::Fd>) {
@@ -212,14 +217,18 @@ void Warden::act(const Forget& forget, std::vector<sys::Fd>) {
 void Warden::act(const Launch& order, std::vector<sys::Fd> fds) {
   if (draining_) return; // who would hear of it?
   auto launched = launch(order, std::move(fds));
-  if (launched) return; // Launched or LaunchFailed follows
+  if (!launched) tell_failed(order, launched.error(), 0); // else it follows, or Launched
+}
+
+void Warden::tell_failed(const Launch& order, const Error& error, model::WallSet missing) {
+  say("{}: not launched: {}", order.name, error.text);
   LaunchFailed failed;
   failed.header.sequence = order.header.sequence;
   failed.plugin_id = order.plugin_id;
   failed.generation = order.generation;
-  failed.code = static_cast<std::int32_t>(launched.error().code);
-  put_text(failed.text, launched.error().text);
-  say("{}: not launched: {}", order.name, launched.error().text);
+  failed.code = static_cast<std::int32_t>(error.code);
+  failed.missing = missing;
+  put_text(failed.text, error.text);
   tell(failed);
 }
 
@@ -305,17 +314,8 @@ void Warden::on_launched(Process& process) {
 }
 
 void Warden::on_refused(Process& process, const Error& error, model::WallSet missing) {
-  const Launch& order = process.order();
-  LaunchFailed failed;
-  failed.header.sequence = order.header.sequence;
-  failed.plugin_id = order.plugin_id;
-  failed.generation = order.generation;
-  failed.code = static_cast<std::int32_t>(error.code);
-  failed.missing = missing;
-  put_text(failed.text, error.text);
-  say("{}: not launched: {}", order.name, error.text);
-  let_go(order.plugin_id);
-  tell(failed);
+  tell_failed(process.order(), error, missing);
+  let_go(process.order().plugin_id);
   finish_if_empty();
 }
 
@@ -335,18 +335,12 @@ void Warden::let_go(std::uint64_t plugin_id) {
   auto node = processes_.extract(plugin_id);
   CHECK(!node.empty());
   departed_.push_back(std::move(node.mapped()));
-  auto later = loop_.defer([this] { clean_up_departed(); });
-  CHECK(later.has_value());
-  cleaning_ = *std::move(later);
+  later(cleaning_, milliseconds(0), [this] { clean_up_departed(); });
 }
 
 void Warden::clean_up_departed() {
   std::erase_if(departed_, [](const auto& process) { return process->clean_up(); });
-  if (!departed_.empty()) {
-    auto later = loop_.after(milliseconds(5), [this] { clean_up_departed(); });
-    CHECK(later.has_value());
-    cleaning_ = *std::move(later);
-  }
+  if (!departed_.empty()) later(cleaning_, milliseconds(5), [this] { clean_up_departed(); });
   finish_if_empty();
 }
 
@@ -375,23 +369,19 @@ void Warden::shut_down() {
   Signal shutdown;
   shutdown.header.type = MessageType::Shutdown;
   tell(shutdown);
-  auto late = loop_.after(kUnloadDeadline, [this] {
+  later(deadline_, kUnloadDeadline, [this] {
     say("the manager has not unloaded everything in {} s", kUnloadDeadline.count());
     kill_all();
   });
-  CHECK(late.has_value());
-  deadline_ = *std::move(late);
 }
 
 void Warden::kill_all() {
   phase_ = Phase::Killing;
   restart_.reset();
-  auto late = loop_.after(kKillDeadline, [this] {
+  later(deadline_, kKillDeadline, [this] {
     say("{} processes do not end; giving up", processes_.size() + departed_.size());
     loop_.stop(1);
   });
-  CHECK(late.has_value());
-  deadline_ = *std::move(late);
   if (manager_) static_cast<void>(sys::send_signal(manager_->pidfd.get(), SIGKILL));
   std::vector<std::uint64_t> gone;
   for (const auto& [id, process] : processes_) {

@@ -51,11 +51,12 @@ private:
     sys::Source ended;
     Monotonic started;
     bool ready = false;
+    bool condemned = false; // it spoke wrongly: nothing of it counts any more
   };
   using Processes =
       std::map<std::uint64_t, std::unique_ptr<Process>>; // by plugin id: one at a time
 
-  void start_manager_again();
+  void start_manager_later();
   [[nodiscard]] Result<> start_new_manager();
   void hand_over();
   void on_manager_end();
@@ -74,6 +75,8 @@ private:
   void tell(const T& message, std::vector<sys::SharedFd> fds = {});
 
   bool report(const Attempt& attempt);
+  void tell_failed(const Launch& order, const Error& error, model::WallSet missing);
+  void later(sys::Source& source, std::chrono::milliseconds time, std::function<void()> call);
   void on_launched(Process& process);
   void on_refused(Process& process, const Error& error, model::WallSet missing);
   void on_exited(Process& process);
