@@ -3,6 +3,8 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <cstring>
+#include <filesystem>
 #include <fstream>
 
 #include <fcntl.h>
@@ -31,17 +33,20 @@ using testing::AnyOf;
 using testing::Contains;
 using testing::Optional;
 
-// A directory of its own that the plugin's uid may read, gone at the end.
+// A directory of its own, open to the plugin's uid, gone at the end. Not in /tmp: the plugin has
+// its own there.
 class TemporaryDirectory {
 public:
   TemporaryDirectory() {
-    std::string name = "/tmp/mohhos-sandbox-test-XXXXXX";
+    std::string name = "/var/tmp/mohhos-sandbox-XXXXXX";
     path_ = ::mkdtemp(name.data());
     ::chmod(path_.c_str(), 0777);
   }
   ~TemporaryDirectory() { std::filesystem::remove_all(path_); }
-  std::string put(const std::string& name, const std::string& text) const {
-    std::ofstream(path_ / name) << text;
+  TemporaryDirectory(const TemporaryDirectory&) = delete;
+  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
+  [[nodiscard]] std::string put(const std::string& name) const {
+    std::ofstream(path_ / name) << "x";
     ::chmod((path_ / name).c_str(), 0666);
     return path_ / name;
   }
@@ -143,26 +148,30 @@ TEST_F(Launch, EndsAProcessThatCallsAsA32BitOne) {
 
 TEST_F(Launch, GivesTheGrantedFileAndNoOther) {
   const TemporaryDirectory directory;
-  const std::string granted = directory.put("granted", "yes");
-  const std::string other = directory.put("other", "no");
+  const std::string granted = directory.put("granted");
+  const std::string other = directory.put("other");
   model::Grant grant = plain_grant();
   grant.capabilities.add(Capability::Filesystem);
   grant.acl.read = {granted};
-  // The file's directory is /tmp, where the plugin has its own: grant it under another name.
-  ::mkdir("/mnt/mohhos-sandbox-test", 0755);
-  std::ofstream("/mnt/mohhos-sandbox-test/granted") << "yes";
-  std::ofstream("/mnt/mohhos-sandbox-test/other") << "no";
-  grant.acl.read = {"/mnt/mohhos-sandbox-test/granted"};
-  {
-    Inmate inmate = must_launch({.grant = grant});
-    EXPECT_THAT(inmate.ask("read /mnt/mohhos-sandbox-test/granted"), Optional(0));
-    EXPECT_THAT(inmate.ask("write /mnt/mohhos-sandbox-test/granted"),
-                Optional(AnyOf(EROFS, EACCES)));
-    EXPECT_THAT(inmate.ask("truncate /mnt/mohhos-sandbox-test/granted"),
-                Optional(AnyOf(EROFS, EACCES)));
-    EXPECT_THAT(inmate.ask("stat /mnt/mohhos-sandbox-test/other"), Optional(ENOENT));
-  }
-  std::filesystem::remove_all("/mnt/mohhos-sandbox-test");
+  Inmate inmate = must_launch({.grant = grant});
+  EXPECT_THAT(inmate.ask("read " + granted), Optional(0));
+  EXPECT_THAT(inmate.ask("write " + granted), Optional(AnyOf(EROFS, EACCES)));
+  EXPECT_THAT(inmate.ask("truncate " + granted), Optional(AnyOf(EROFS, EACCES)));
+  EXPECT_THAT(inmate.ask("stat " + other), Optional(ENOENT));
+  EXPECT_THAT(inmate.ask("read " + other), Optional(EACCES));
+}
+
+TEST_F(Launch, LetsAGrantedDirectoryBeWritten) {
+  const TemporaryDirectory directory;
+  const std::string granted = directory.put("granted");
+  model::Grant grant = plain_grant();
+  grant.capabilities.add(Capability::Filesystem);
+  grant.acl.write = {directory.path()};
+  Inmate inmate = must_launch({.grant = grant});
+  EXPECT_THAT(inmate.ask("write " + granted), Optional(0));
+  EXPECT_THAT(inmate.ask("truncate " + granted), Optional(0));
+  EXPECT_THAT(inmate.ask("write " + (directory.path() / "new").string()), Optional(0));
+  EXPECT_TRUE(std::filesystem::exists(directory.path() / "new"));
 }
 
 TEST_F(Launch, MakesNoProcessWithoutTheCapabilityAndOneWithIt) {
@@ -186,20 +195,20 @@ TEST_F(Launch, NothingExecutableCanBeMadeOnceTightened) {
 }
 
 TEST_F(Launch, ALinkInTheGrantIsRefusedByTheWarden) {
-  ::mkdir("/mnt/mohhos-sandbox-link", 0755);
-  ASSERT_EQ(::symlink("/etc/shadow", "/mnt/mohhos-sandbox-link/link"), 0);
+  const TemporaryDirectory directory;
+  const std::string link = directory.path() / "link";
+  std::filesystem::create_symlink("/etc/shadow", link);
   model::Metadata metadata;
   auto spec = compile(plain_grant(), metadata, find_system_layout());
   ASSERT_TRUE(spec);
   Mount& mount = spec->mounts[spec->mount_count++];
   mount.kind = MountKind::ReadOnly;
-  std::strcpy(mount.source, "/mnt/mohhos-sandbox-link/link");
+  std::strcpy(mount.source, link.c_str());
   std::strcpy(mount.target, "/mnt/link");
   const sys::Fd host(::open(SANDBOX_INMATE, O_PATH | O_CLOEXEC));
   const auto spawned = spawn({.spec = *spec, .ids = {}, .host = host.get(), .arguments = {}});
   ASSERT_FALSE(spawned);
   EXPECT_THAT(spawned.error().text, testing::HasSubstr("symbolic link"));
-  std::filesystem::remove_all("/mnt/mohhos-sandbox-link");
 }
 
 TEST_F(Launch, AFailureInTheChildComesThroughTheGateWithItsStep) {
