@@ -87,6 +87,7 @@ Endpoint::State::Next Endpoint::State::take_from(Receiving& from, Message& messa
     return Next::Again;
   }
   if (from.reply_only) {
+    from.channel.release(view); // nobody will see it
     break_receiving(from, Breach::NotAReply);
     return Next::Nothing;
   }

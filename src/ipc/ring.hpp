@@ -134,6 +134,7 @@ public:
   // Ends the channel for a reason that the ring itself cannot see (NotAReply, BellStorm). [any]
   void condemn(Breach breach) noexcept { breach_ = breach; }
   [[nodiscard]] Breach breach() const noexcept { return breach_; }
+  [[nodiscard]] std::uint64_t tail() const noexcept { return tail_; }
   // Whether every message that next() gave has been released. [any]
   [[nodiscard]] bool all_released() const noexcept { return read_ == tail_; }
 

@@ -1,0 +1,356 @@
+#include <algorithm>
+
+#include <gtest/gtest.h>
+
+#include "ipc/broker.hpp"
+#include "ipc/link_codec.hpp"
+
+namespace mohhos::ipc {
+namespace {
+
+Party plugin(std::uint64_t id, std::string name, std::vector<std::string> send_to = {"*"},
+             std::vector<std::string> receive_from = {"*"},
+             model::PluginType type = model::PluginType::Custom) {
+  Party party{.id = {id},
+              .name = std::move(name),
+              .type = type,
+              .generation = {1},
+              .capabilities = {},
+              .acl = {}};
+  party.acl.send_to = std::move(send_to);
+  party.acl.receive_from = std::move(receive_from);
+  return party;
+}
+Party application(std::uint64_t id) {
+  return {.id = {id},
+          .name = "plugctl",
+          .type = {},
+          .generation = {1},
+          .capabilities = model::kAllCapabilities,
+          .acl = {}};
+}
+
+OpenChannel by_name(const char* name, std::uint32_t sequence = 1) {
+  OpenChannel request;
+  request.header.sequence = sequence;
+  put_text(request.target_name, name);
+  return request;
+}
+OpenChannel by_id(std::uint64_t id) {
+  OpenChannel request;
+  request.target_id = id;
+  return request;
+}
+OpenGroup group(GroupKind kind, std::uint32_t value) {
+  OpenGroup request;
+  request.kind = kind;
+  request.value = value;
+  return request;
+}
+Subscribe wish(std::uint32_t event, std::uint64_t publisher = 0) {
+  Subscribe request;
+  request.publisher_id = publisher;
+  request.count = 1;
+  request.events[0] = event;
+  return request;
+}
+
+template <class T>
+std::vector<std::pair<std::uint64_t, T>> all(const Plan& plan) {
+  std::vector<std::pair<std::uint64_t, T>> found;
+  for (const Delivery& delivery : plan.deliveries)
+    if (const T* const record = std::get_if<T>(&delivery.record))
+      found.emplace_back(delivery.to.value, *record);
+  return found;
+}
+Code refused(const Plan& plan) {
+  const auto found = all<ChannelRefused>(plan);
+  return found.size() == 1 ? static_cast<Code>(found[0].second.code) : Code{};
+}
+
+// --- who may ---
+
+TEST(MaySend, NeedsBothSides) {
+  EXPECT_TRUE(may_send(plugin(1, "a", {"b"}), plugin(2, "b", {}, {"a"})));
+  const auto sender_says_no = may_send(plugin(1, "a", {"c"}), plugin(2, "b", {}, {"a"}));
+  EXPECT_EQ(sender_says_no.error().code, Code::Denied);
+  EXPECT_NE(sender_says_no.error().text.find("add \"b\" to send_to under [acl] in a's"),
+            std::string::npos);
+  const auto receiver_says_no = may_send(plugin(1, "a", {"b"}), plugin(2, "b", {}, {"c"}));
+  EXPECT_NE(receiver_says_no.error().text.find("add \"a\" to receive_from under [acl] in b's"),
+            std::string::npos);
+}
+
+TEST(MaySend, KnowsTypesApplicationsAndEverybody) {
+  const Party model = plugin(2, "llm", {}, {"type:custom"}, model::PluginType::PromptProcessor);
+  EXPECT_TRUE(may_send(plugin(1, "a", {"type:prompt-processor"}), model));
+  EXPECT_FALSE(may_send(plugin(1, "a", {"type:custom"}), model));
+  EXPECT_TRUE(may_send(application(9), plugin(1, "a", {}, {"application"})));
+  EXPECT_FALSE(may_send(application(9), plugin(1, "a", {}, {"plugctl"}))); // a name is a plugin's
+  EXPECT_TRUE(may_send(plugin(1, "a", {"application"}), application(9)));
+  EXPECT_FALSE(may_send(application(8), application(9)));
+  EXPECT_FALSE(may_send(plugin(1, "a"), plugin(1, "a")));
+}
+
+TEST(MaySend, AsksForTheCapabilityToReachAnAiModel) {
+  Party asker = plugin(1, "a");
+  const Party llm = plugin(2, "llm", {"*"}, {"*"}, model::PluginType::AiModel);
+  EXPECT_NE(may_send(asker, llm).error().text.find("can_access_ai_engine"), std::string::npos);
+  asker.capabilities.add(model::Capability::AiEngine);
+  EXPECT_TRUE(may_send(asker, llm));
+}
+
+// --- channels ---
+
+TEST(Broker, OpensAChannelAndTellsTheReceiverFirst) {
+  Broker broker;
+  (void)broker.join(plugin(1, "a"));
+  (void)broker.join(plugin(2, "b"));
+  const Plan plan = broker.open({1}, by_name("b", 77));
+  ASSERT_EQ(plan.make.size(), 1U);
+  EXPECT_EQ(plan.make[0].ring_bytes, BrokerLimits{}.default_ring);
+  const auto opened = all<ChannelOpened>(plan);
+  ASSERT_EQ(opened.size(), 2U);
+  EXPECT_EQ(opened[0].first, 2U);
+  EXPECT_EQ(opened[0].second.role, Role::Receive);
+  EXPECT_EQ(opened[0].second.header.sequence, 0U);
+  EXPECT_STREQ(opened[0].second.peer_name, "a");
+  EXPECT_EQ(opened[1].first, 1U);
+  EXPECT_EQ(opened[1].second.role, Role::Send);
+  EXPECT_EQ(opened[1].second.header.sequence, 77U);
+  EXPECT_EQ(plan.deliveries[1].fds_of.value, plan.make[0].channel);
+}
+
+TEST(Broker, AnswersTheSameQuestionTwiceWithTheSameChannel) {
+  Broker broker;
+  (void)broker.join(plugin(1, "a"));
+  (void)broker.join(plugin(2, "b"));
+  const Plan first = broker.open({1}, by_name("b"));
+  const Plan second = broker.open({1}, by_id(2));
+  EXPECT_TRUE(second.make.empty());
+  ASSERT_EQ(all<ChannelOpened>(second).size(), 1U);
+  EXPECT_EQ(all<ChannelOpened>(second)[0].second.channel_id, first.make[0].channel);
+}
+
+TEST(Broker, RefusesUnknownTargetsForbiddenOnesAndSillyRings) {
+  Broker broker;
+  (void)broker.join(plugin(1, "a", {"b"}));
+  (void)broker.join(plugin(2, "b", {}, {"a"}));
+  (void)broker.join(plugin(3, "c"));
+  EXPECT_EQ(refused(broker.open({1}, by_name("nobody"))), Code::NotFound);
+  EXPECT_EQ(refused(broker.open({1}, by_id(99))), Code::NotFound);
+  EXPECT_EQ(refused(broker.open({1}, by_name("c"))), Code::Denied);
+  OpenChannel silly = by_name("b");
+  silly.ring_bytes = 5000;
+  EXPECT_EQ(refused(broker.open({1}, silly)), Code::Invalid);
+  silly.ring_bytes = std::uint64_t{1} << 40;
+  EXPECT_EQ(refused(broker.open({1}, silly)), Code::Invalid);
+  EXPECT_TRUE(broker.channels().empty());
+}
+
+TEST(Broker, AllowsRepliesToWhomMayAskAndMarksThem) {
+  Broker broker;
+  (void)broker.join(application(9));
+  (void)broker.join(plugin(1, "a", {}, {"application"}));
+  EXPECT_EQ(refused(broker.open({1}, by_id(9))), Code::Denied); // nobody asked yet
+  (void)broker.open({9}, by_name("a"));
+  const Plan reply = broker.open({1}, by_id(9));
+  ASSERT_EQ(reply.make.size(), 1U);
+  EXPECT_EQ(reply.make[0].reply_only, 1U);
+  EXPECT_EQ(all<ChannelOpened>(reply)[0].second.reply_only, 1U);
+}
+
+TEST(Broker, AChannelForRepliesAllowsNoReplyInTurn) {
+  Broker broker;
+  (void)broker.join(plugin(1, "a", {"b"}, {}));
+  (void)broker.join(plugin(2, "b", {}, {"a"}));
+  (void)broker.open({1}, by_name("b"));
+  (void)broker.open({2}, by_name("a")); // for replies
+  const Plan gone = broker.close({1}, [] {
+    CloseChannel record;
+    record.channel_id = 1;
+    record.reason = CloseReason::PeerGone;
+    return record;
+  }());
+  EXPECT_EQ(gone.drop.size(), 1U);
+  (void)broker.regrant({1}, {}, {}); // a may send to nobody any more
+  EXPECT_TRUE(broker.channels().empty());
+  EXPECT_EQ(refused(broker.open({1}, by_name("b"))), Code::Denied);
+}
+
+TEST(Broker, BoundsChannelsAndMemory) {
+  Broker broker({.channels_per_party = 3, .ring_bytes_per_party = 3 * 4096, .default_ring = 4096});
+  (void)broker.join(plugin(1, "a"));
+  for (std::uint64_t id = 2; id <= 5; ++id) (void)broker.join(plugin(id, fmt::format("p{}", id)));
+  for (std::uint64_t id = 2; id <= 4; ++id) EXPECT_EQ(broker.open({1}, by_id(id)).make.size(), 1U);
+  EXPECT_EQ(refused(broker.open({1}, by_id(5))), Code::Exhausted);
+  OpenChannel large = by_id(3);
+  large.ring_bytes = 16384;
+  EXPECT_EQ(refused(broker.open({2}, large)), Code::Exhausted);
+}
+
+TEST(Broker, UndoesAChannelWhoseMemoryCouldNotBeMade) {
+  Broker broker;
+  (void)broker.join(plugin(1, "a"));
+  (void)broker.join(plugin(2, "b"));
+  const Plan plan = broker.open({1}, by_name("b", 5));
+  const Plan undone = broker.undo({plan.make[0].channel}, {Code::Exhausted, "no memory"});
+  EXPECT_EQ(refused(undone), Code::Exhausted);
+  EXPECT_EQ(all<ChannelRefused>(undone)[0].second.header.sequence, 5U);
+  EXPECT_TRUE(broker.channels().empty());
+  EXPECT_EQ(broker.open({1}, by_name("b")).make.size(), 1U);
+}
+
+// --- coming and going ---
+
+TEST(Broker, EndsTheChannelsOfWhoLeaves) {
+  Broker broker;
+  (void)broker.join(plugin(1, "a"));
+  (void)broker.join(plugin(2, "b"));
+  (void)broker.open({1}, by_name("b"));
+  (void)broker.open({2}, by_name("a"));
+  const Plan plan = broker.leave({2});
+  EXPECT_EQ(plan.drop.size(), 2U);
+  const auto closed = all<ChannelClosed>(plan);
+  ASSERT_EQ(closed.size(), 2U);
+  for (const auto& [to, record] : closed) {
+    EXPECT_EQ(to, 1U);
+    EXPECT_EQ(record.reason, CloseReason::PeerGone);
+  }
+}
+
+TEST(Broker, GivesASuccessorTheRingsAndTellsItsPeers) {
+  Broker broker;
+  (void)broker.join(plugin(1, "a"));
+  (void)broker.join(plugin(2, "b"));
+  const std::uint64_t to_b = broker.open({1}, by_name("b")).make[0].channel;
+  const std::uint64_t from_b = broker.open({2}, by_name("a")).make[0].channel;
+  EXPECT_TRUE(broker.lost({2}).drop.empty());
+  Party successor = plugin(2, "b");
+  successor.generation = {2};
+  const Plan plan = broker.join(successor);
+  const auto opened = all<ChannelOpened>(plan);
+  ASSERT_EQ(opened.size(), 1U); // what it receives on; what it sends on it asks for
+  EXPECT_EQ(opened[0].second.channel_id, to_b);
+  EXPECT_EQ(all<ChannelClosed>(plan).size(), 2U);
+  for (const auto& [to, record] : all<ChannelClosed>(plan))
+    EXPECT_EQ(record.reason, CloseReason::PeerRestarted);
+  const auto again = all<ChannelOpened>(broker.open({2}, by_name("a")));
+  EXPECT_EQ(again.back().second.channel_id, from_b);
+  EXPECT_EQ(again.back().second.ring_generation, 2U);
+}
+
+TEST(Broker, RevokesWhatANewGrantDoesNotAllow) {
+  Broker broker;
+  (void)broker.join(plugin(1, "a"));
+  (void)broker.join(plugin(2, "b"));
+  (void)broker.open({1}, by_name("b"));
+  model::Acl none;
+  const Plan plan = broker.regrant({1}, {}, none);
+  EXPECT_EQ(plan.drop.size(), 1U);
+  EXPECT_EQ(all<ChannelClosed>(plan).size(), 2U); // both ends
+}
+
+TEST(Broker, OnlyAnEndMayCloseAChannel) {
+  Broker broker;
+  for (const std::uint64_t id : {1U, 2U, 3U}) (void)broker.join(plugin(id, fmt::format("p{}", id)));
+  CloseChannel close;
+  close.channel_id = broker.open({1}, by_id(2)).make[0].channel;
+  close.reason = CloseReason::Broken;
+  EXPECT_TRUE(broker.close({3}, close).drop.empty());
+  const Plan plan = broker.close({2}, close);
+  EXPECT_EQ(plan.drop.size(), 1U);
+  ASSERT_EQ(all<ChannelClosed>(plan).size(), 1U);
+  EXPECT_EQ(all<ChannelClosed>(plan)[0].first, 1U);
+}
+
+// --- groups ---
+
+TEST(Broker, OpensAGroupByTypeWithWhomItMayReach) {
+  Broker broker;
+  (void)broker.join(plugin(1, "a"));
+  (void)broker.join(plugin(2, "b", {"*"}, {"*"}, model::PluginType::DeviceDriver));
+  (void)broker.join(plugin(3, "c", {"*"}, {}, model::PluginType::DeviceDriver));
+  (void)broker.join(plugin(4, "d"));
+  const Plan plan = broker.open_group({1}, group(GroupKind::PluginsOfType, 5));
+  const auto ready = all<GroupReady>(plan);
+  ASSERT_EQ(ready.size(), 1U);
+  EXPECT_EQ(ready[0].second.count, 1U);
+  EXPECT_EQ(ready[0].second.refused, 1U);
+  EXPECT_TRUE(std::holds_alternative<GroupReady>(
+      plan.deliveries.back().record)); // its channels came before
+}
+
+TEST(Broker, TellsThoseWhoAskedForAGroupOnceWhenItMayHaveChanged) {
+  Broker broker;
+  (void)broker.join(plugin(1, "a"));
+  (void)broker.open_group({1}, group(GroupKind::PluginsOfType, 6));
+  EXPECT_EQ(all<GroupStale>(broker.join(plugin(2, "b"))).size(), 1U);
+  EXPECT_EQ(all<GroupStale>(broker.join(plugin(3, "c"))).size(), 0U); // it has not asked since
+}
+
+TEST(Broker, FindsSubscribersOfAnyOrOfOnePublisher) {
+  Broker broker;
+  for (const std::uint64_t id : {1U, 2U, 3U, 4U})
+    (void)broker.join(plugin(id, fmt::format("p{}", id)));
+  (void)broker.subscribe({2}, wish(7));
+  (void)broker.subscribe({3}, wish(7, 1));
+  (void)broker.subscribe({4}, wish(7, 2));
+  EXPECT_EQ(all<GroupReady>(broker.open_group({1}, group(GroupKind::SubscribersOfEvent, 7)))[0]
+                .second.count,
+            2U);
+  EXPECT_EQ(all<GroupReady>(broker.open_group({1}, group(GroupKind::SubscribersOfEvent, 8)))[0]
+                .second.count,
+            0U);
+}
+
+TEST(Broker, BoundsSubscriptions) {
+  Broker broker({.subscriptions_per_party = 2});
+  (void)broker.join(plugin(1, "a"));
+  EXPECT_TRUE(broker.subscribe({1}, wish(1)).deliveries.empty());
+  EXPECT_TRUE(broker.subscribe({1}, wish(2)).deliveries.empty());
+  EXPECT_EQ(refused(broker.subscribe({1}, wish(3))), Code::Exhausted);
+}
+
+// --- a manager's restart ---
+
+TEST(Broker, AnotherManagerGoesOnWithWhatWasSaved) {
+  Broker before;
+  (void)before.join(plugin(1, "a"));
+  (void)before.join(plugin(2, "b"));
+  (void)before.join(plugin(3, "c"));
+  const std::uint64_t kept = before.open({1}, by_name("b")).make[0].channel;
+  (void)before.open({1}, by_name("c"));
+  (void)before.subscribe({2}, wish(7));
+
+  Broker after;
+  ASSERT_TRUE(after.restore(before.save()));
+  (void)after.join(plugin(1, "a"));
+  const Plan joined = after.join(plugin(2, "b"));
+  ASSERT_EQ(all<ChannelOpened>(joined).size(), 1U); // in case the old manager died before it told
+  const Plan swept = after.sweep();
+  EXPECT_EQ(swept.drop.size(), 1U); // c died meanwhile
+  EXPECT_EQ(all<ChannelOpened>(after.open({1}, by_name("b")))[0].second.channel_id, kept);
+  EXPECT_EQ(all<GroupReady>(after.open_group({1}, group(GroupKind::SubscribersOfEvent, 7)))[0]
+                .second.count,
+            1U);
+  (void)after.join(plugin(4, "d"));
+  EXPECT_GT(after.open({1}, by_name("d")).make[0].channel,
+            kept + 1); // numbers are never used twice
+}
+
+TEST(Broker, RefusesASavedStateThatIsCutOrChanged) {
+  Broker before;
+  (void)before.join(plugin(1, "a"));
+  (void)before.join(plugin(2, "b"));
+  (void)before.open({1}, by_name("b"));
+  const auto saved = before.save();
+  for (std::size_t size = 0; size < saved.size(); ++size)
+    ASSERT_FALSE(Broker().restore(std::span(saved).first(size))) << size;
+  auto changed = saved;
+  changed[0] = std::byte{0};
+  EXPECT_FALSE(Broker().restore(changed));
+}
+
+} // namespace
+} // namespace mohhos::ipc

@@ -1,0 +1,114 @@
+#include <fcntl.h>
+#include <functional>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <gtest/gtest.h>
+
+#include "ring_memory.hpp"
+#include "sys/memfd.hpp"
+
+namespace mohhos::ipc {
+namespace {
+
+using testing::Pair;
+
+// Attaches a receiver after `spoil` has changed what it was handed.
+Code attach_spoiled(std::uint64_t ring_bytes, const std::function<void(ChannelEnd&)>& spoil) {
+  const Pair pair;
+  auto end = make_receiver_end(pair.memory);
+  if (!end) return end.error().code;
+  spoil(*end);
+  const auto attached = ReceivingChannel::attach(*std::move(end), ring_bytes);
+  return attached ? Code{} : attached.error().code;
+}
+
+// A memfd of this size with these seals, in the place of a ring's memory.
+sys::Fd forged(std::uint64_t size, int seals) {
+  auto fd = sys::make_memfd("forged", 0600);
+  EXPECT_EQ(::ftruncate(fd->get(), static_cast<off_t>(size)), 0);
+  EXPECT_TRUE(seals == 0 || sys::add_seals(fd->get(), seals));
+  return *std::move(fd);
+}
+
+TEST(Channel, RefusesSizesThatAreNoRings) {
+  for (const std::uint64_t size :
+       {std::uint64_t{0}, std::uint64_t{64}, std::uint64_t{5000}, kMaxRing * 2, UINT64_MAX})
+    EXPECT_EQ(make_channel_memory(size).error().code, Code::Invalid);
+}
+
+TEST(Channel, NobodyCanResizeOrUnsealTheMemory) {
+  const Pair pair;
+  for (const int fd : {pair.memory.data.get(), pair.memory.control.get()}) {
+    EXPECT_NE(::ftruncate(fd, 0), 0);
+    EXPECT_NE(::ftruncate(fd, 1 << 20), 0);
+    EXPECT_NE(::fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE), 0);
+    struct stat status{};
+    ASSERT_EQ(::fstat(fd, &status), 0);
+    EXPECT_EQ(status.st_mode & 07777U, 0400U);
+  }
+}
+
+TEST(Channel, TheReceiverCannotWriteTheDataNorTheSenderTheControl) {
+  const Pair pair;
+  const auto sender = make_sender_end(pair.memory);
+  const auto receiver = make_receiver_end(pair.memory);
+  for (const int fd : {receiver->data.get(), sender->control.get()}) {
+    EXPECT_EQ(::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), MAP_FAILED);
+    EXPECT_EQ(::pwrite(fd, "x", 1, 0), -1);
+    EXPECT_NE(::fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096), 0);
+    void* const seen = ::mmap(nullptr, 4096, PROT_READ, MAP_SHARED, fd, 0);
+    ASSERT_NE(seen, MAP_FAILED);
+    EXPECT_NE(::mprotect(seen, 4096, PROT_READ | PROT_WRITE), 0);
+    EXPECT_NE(::madvise(seen, 4096, MADV_REMOVE), 0);
+    ::munmap(seen, 4096);
+  }
+}
+
+TEST(Channel, TakesWhatTheManagerMade) {
+  EXPECT_EQ(attach_spoiled(4096, [](ChannelEnd&) {}), Code{});
+}
+
+TEST(Channel, RefusesMemoryThatIsNotSealedAgainstShrinkingAndGrowing) {
+  for (const int seals : {0, F_SEAL_GROW, F_SEAL_SHRINK}) {
+    EXPECT_EQ(attach_spoiled(
+                  4096, [&](ChannelEnd& end) { end.data = forged(kHeaderPage + 4096, seals); }),
+              Code::Untrusted);
+    EXPECT_EQ(
+        attach_spoiled(4096, [&](ChannelEnd& end) { end.control = forged(kHeaderPage, seals); }),
+        Code::Untrusted);
+  }
+}
+
+TEST(Channel, RefusesMemoryOfAnotherSizeThanAnnounced) {
+  EXPECT_EQ(attach_spoiled(8192, [](ChannelEnd&) {}), Code::Untrusted);
+  EXPECT_EQ(attach_spoiled(5000, [](ChannelEnd&) {}), Code::Invalid);
+  EXPECT_EQ(attach_spoiled(4096, [](ChannelEnd& end) { end.data = forged(100, sys::kSealedSize); }),
+            Code::Untrusted);
+}
+
+TEST(Channel, RefusesWhatIsNoMemoryAndWhatIsNoRing) {
+  EXPECT_EQ(attach_spoiled(4096,
+                           [](ChannelEnd& end) {
+                             end.data = sys::Fd(::open("/dev/null", O_RDWR | O_CLOEXEC));
+                           }),
+            Code::Untrusted);
+  EXPECT_EQ(
+      attach_spoiled(
+          4096, [](ChannelEnd& end) { end.data = forged(kHeaderPage + 4096, sys::kSealedSize); }),
+      Code::Untrusted);
+}
+
+TEST(Channel, ASenderThatPunchesHolesHurtsOnlyItsOwnMessages) {
+  Pair pair;
+  for (int i = 0; i < 10; ++i) pair.send("soon gone");
+  ASSERT_EQ(::fallocate(pair.memory.data.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+                        static_cast<off_t>(kHeaderPage + 4096)),
+            0);
+  EXPECT_EQ(pair.take(), std::nullopt);
+  EXPECT_EQ(pair.receiver->ring().breach(), Breach::None);
+}
+
+} // namespace
+} // namespace mohhos::ipc

@@ -1,0 +1,515 @@
+#include <chrono>
+#include <thread>
+
+#include <gtest/gtest.h>
+#include <poll.h>
+
+#include "ring_memory.hpp"
+#include "switchboard.hpp"
+
+namespace mohhos::ipc {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::bytes_of;
+using testing::text_of;
+
+Monotonic in(std::chrono::milliseconds time) {
+  return std::chrono::steady_clock::now() + time;
+}
+constexpr auto kLong = 10s; // a deadline that is a failure when it passes
+Monotonic soon() {
+  return in(kLong);
+}
+
+Party plugin(std::uint64_t id, std::string name) {
+  Party party{.id = {id},
+              .name = std::move(name),
+              .type = model::PluginType::Custom,
+              .generation = {1},
+              .capabilities = {},
+              .acl = {}};
+  party.acl.send_to = party.acl.receive_from = {"*"};
+  return party;
+}
+
+class EndpointTest : public ::testing::Test {
+protected:
+  std::unique_ptr<Endpoint> open(const Party& party, EndpointSettings settings = {}) {
+    return *Endpoint::open(board.connect(party), settings);
+  }
+  // The text of the next message, released.
+  static std::string take(Endpoint& endpoint) {
+    auto message = endpoint.receive(soon());
+    if (!message) return "error: " + message.error().text;
+    if (!*message) return "nothing";
+    std::string text = text_of((*message)->payload);
+    endpoint.release(**message);
+    return text;
+  }
+  static ChannelId channel_to(Endpoint& endpoint, std::string_view name) {
+    auto channel = endpoint.open_channel(name, soon());
+    EXPECT_TRUE(channel) << channel.error().text;
+    return channel.value_or(ChannelId{});
+  }
+  static void send(Endpoint& endpoint, ChannelId channel, std::string_view text) {
+    const auto sent = endpoint.send(channel, {}, bytes_of(text), soon());
+    EXPECT_TRUE(sent) << sent.error().text;
+  }
+
+  testing::Switchboard board;
+};
+
+// Answers every request with its own text and an exclamation mark, until it is told "stop".
+void answer_requests(Endpoint& endpoint) {
+  for (;;) {
+    auto message = endpoint.receive(soon());
+    if (!message || !*message) return;
+    const std::string text = text_of((*message)->payload);
+    const ReplyTo to = reply_to(**message);
+    endpoint.release(**message);
+    if (text == "stop") return;
+    if (text == "no")
+      (void)endpoint.respond(to, bytes_of("I would rather not"), soon(), true);
+    else if (to.correlation != 0)
+      (void)endpoint.respond(to, bytes_of(text + "!"), soon());
+  }
+}
+
+TEST_F(EndpointTest, SendsAndReceivesByName) {
+  const auto a = open(plugin(1, "a"));
+  const auto b = open(plugin(2, "b"));
+  const ChannelId to_b = channel_to(*a, "b");
+  send(*a, to_b, "hello");
+  auto message = b->receive(soon());
+  ASSERT_TRUE(message && *message);
+  EXPECT_EQ(text_of((*message)->payload), "hello");
+  EXPECT_EQ((*message)->sender, PluginId{1});
+  EXPECT_EQ((*message)->info.generation, 1U);
+  EXPECT_EQ(b->peer((*message)->channel)->name, "a");
+  b->release(**message);
+}
+
+TEST_F(EndpointTest, OpensAChannelOnceAndSaysWhyItCannot) {
+  const auto a = open(plugin(1, "a"));
+  const auto b = open(plugin(2, "b"));
+  Party deaf = plugin(3, "deaf");
+  deaf.acl.receive_from.clear();
+  const auto c = open(deaf);
+  EXPECT_EQ(channel_to(*a, "b"), *a->open_channel(PluginId{2}, soon()));
+  EXPECT_EQ(a->open_channel("nobody", soon()).error().code, Code::NotFound);
+  EXPECT_EQ(a->open_channel("deaf", soon()).error().code, Code::Denied);
+  board.answer_nothing(true);
+  EXPECT_EQ(a->open_channel("c", in(20ms)).error().code, Code::TimedOut);
+}
+
+TEST_F(EndpointTest, GivesUpReceivingAtTheDeadline) {
+  const auto a = open(plugin(1, "a"));
+  const auto begin = std::chrono::steady_clock::now();
+  const auto nothing = a->receive(in(30ms));
+  ASSERT_TRUE(nothing);
+  EXPECT_FALSE(*nothing);
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, 30ms);
+  EXPECT_FALSE(*a->receive(kNoWait));
+}
+
+TEST_F(EndpointTest, WakesASleepingReceiver) {
+  const auto a = open(plugin(1, "a"), {.spin = 0us});
+  const auto b = open(plugin(2, "b"), {.spin = 0us});
+  std::thread echo([&] { answer_requests(*b); });
+  const ChannelId to_b = channel_to(*a, "b");
+  for (int i = 0; i < 2000; ++i) {
+    const auto answer = a->call_and_wait(to_b, {.type = MessageType::DataRequest},
+                                         bytes_of(std::to_string(i)), soon());
+    ASSERT_TRUE(answer) << answer.error().text;
+    ASSERT_EQ(text_of(answer->payload), std::to_string(i) + "!");
+  }
+  send(*a, to_b, "stop");
+  echo.join();
+  EXPECT_GT(b->counters().sleeps, 0U);
+  EXPECT_GT(a->counters().bells, 0U);
+}
+
+TEST_F(EndpointTest, KeepsEveryMessageInOrderBetweenTwoThreadsThroughASmallRing) {
+  const auto a = open(plugin(1, "a"), {.ring_bytes = 4096});
+  const auto b = open(plugin(2, "b"));
+  constexpr int kCount = 100'000;
+  std::thread sending([&] {
+    const ChannelId to_b = channel_to(*a, "b");
+    for (int i = 0; i < kCount; ++i)
+      ASSERT_TRUE(a->send(to_b, {}, bytes_of(std::to_string(i)), soon()));
+  });
+  for (int i = 0; i < kCount; ++i) ASSERT_EQ(take(*b), std::to_string(i));
+  sending.join();
+}
+
+TEST_F(EndpointTest, IsFairToAQuietSenderBesideALoudOne) {
+  const auto loud = open(plugin(1, "loud"));
+  const auto quiet = open(plugin(2, "quiet"));
+  const auto b = open(plugin(3, "b"));
+  const ChannelId from_loud = channel_to(*loud, "b");
+  const ChannelId from_quiet = channel_to(*quiet, "b");
+  while (loud->send(from_loud, {}, bytes_of("loud"), kNoWait)) {
+  }
+  send(*quiet, from_quiet, "quiet");
+  int before = 0;
+  while (take(*b) != "quiet") ++before;
+  EXPECT_LE(before, 300);
+}
+
+TEST_F(EndpointTest, RefusesAtOnceOrWaitsUntilTheDeadlineWhenTheRingIsFull) {
+  const auto a = open(plugin(1, "a"), {.ring_bytes = 4096});
+  const auto b = open(plugin(2, "b"));
+  const ChannelId to_b = channel_to(*a, "b");
+  Result<std::uint64_t> sent = std::uint64_t{0};
+  while (sent) sent = a->send(to_b, {}, bytes_of("x"), kNoWait);
+  EXPECT_EQ(sent.error().code, Code::Refused);
+  EXPECT_EQ(a->send(to_b, {}, bytes_of("x"), in(20ms)).error().code, Code::TimedOut);
+  std::thread reading([&] { EXPECT_EQ(take(*b), "x"); });
+  EXPECT_TRUE(a->send(to_b, {}, bytes_of("x"), soon()));
+  reading.join();
+  EXPECT_EQ(a->send(to_b, {}, std::vector<std::byte>(5000), soon()).error().code, Code::TooLarge);
+}
+
+TEST_F(EndpointTest, AFullRingWhosePeerGoesEndsTheWait) {
+  const auto a = open(plugin(1, "a"), {.ring_bytes = 4096});
+  const auto b = open(plugin(2, "b"));
+  const ChannelId to_b = channel_to(*a, "b");
+  while (a->send(to_b, {}, bytes_of("x"), kNoWait)) {
+  }
+  std::thread leaving([&] { board.leave({2}); });
+  EXPECT_EQ(a->send(to_b, {}, bytes_of("x"), soon()).error().code, Code::PeerGone);
+  leaving.join();
+}
+
+// --- requests ---
+
+TEST_F(EndpointTest, AnswersReachTheCallbackOfTheirRequest) {
+  const auto a = open(plugin(1, "a"));
+  const auto b = open(plugin(2, "b"));
+  std::thread echo([&] { answer_requests(*b); });
+  const ChannelId to_b = channel_to(*a, "b");
+  std::map<int, std::string> answers;
+  for (int i = 0; i < 100; ++i)
+    ASSERT_TRUE(a->call(to_b, {.type = MessageType::DataRequest}, bytes_of(std::to_string(i)),
+                        soon(), [&answers, i, &a](Result<const Message*> got) {
+                          answers[i] = got ? text_of((*got)->payload) : got.error().text;
+                          if (answers.size() == 100) a->interrupt();
+                        }));
+  EXPECT_FALSE(*a->receive(soon()));
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(answers[i], std::to_string(i) + "!");
+  send(*a, to_b, "stop");
+  echo.join();
+}
+
+TEST_F(EndpointTest, ANoOfTheResponderIsATypedError) {
+  const auto a = open(plugin(1, "a"));
+  const auto b = open(plugin(2, "b"));
+  std::thread echo([&] { answer_requests(*b); });
+  const ChannelId to_b = channel_to(*a, "b");
+  const auto answer =
+      a->call_and_wait(to_b, {.type = MessageType::DataRequest}, bytes_of("no"), soon());
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code, Code::PluginFailed);
+  EXPECT_EQ(answer.error().text, "b: I would rather not");
+  send(*a, to_b, "stop");
+  echo.join();
+}
+
+TEST_F(EndpointTest, ARequestThatNobodyAnswersTimesOutAndItsLateAnswerIsDropped) {
+  const auto a = open(plugin(1, "a"));
+  const auto b = open(plugin(2, "b"));
+  const ChannelId to_b = channel_to(*a, "b");
+  EXPECT_EQ(a->call_and_wait(to_b, {.type = MessageType::DataRequest}, bytes_of("?"), in(20ms))
+                .error()
+                .code,
+            Code::TimedOut);
+  auto request = b->receive(soon());
+  ASSERT_TRUE(request && *request);
+  ReplyTo to = reply_to(**request);
+  b->release(**request);
+  EXPECT_EQ(b->respond(to, bytes_of("late"), soon()).error().code, Code::TimedOut);
+  to.deadline_ns = 0; // insists
+  ASSERT_TRUE(b->respond(to, bytes_of("late"), soon()));
+  EXPECT_FALSE(*a->receive(in(20ms)));
+  EXPECT_EQ(a->counters().late_answers, 1U);
+}
+
+TEST_F(EndpointTest, ARequestToAPeerThatGoesEndsWithPeerGone) {
+  const auto a = open(plugin(1, "a"));
+  const auto b = open(plugin(2, "b"));
+  const ChannelId to_b = channel_to(*a, "b");
+  std::thread leaving([&] {
+    EXPECT_EQ(take(*b), "?");
+    board.leave({2});
+  });
+  EXPECT_EQ(a->call_and_wait(to_b, {.type = MessageType::DataRequest}, bytes_of("?"), soon())
+                .error()
+                .code,
+            Code::PeerGone);
+  leaving.join();
+}
+
+TEST_F(EndpointTest, ARequestToAPeerThatIsRestartedEndsWithPeerRestartedAndTheChannelGoesOn) {
+  const auto a = open(plugin(1, "a"));
+  auto b = open(plugin(2, "b"));
+  const ChannelId to_b = channel_to(*a, "b");
+  Result<const Message*> outcome = nullptr;
+  ASSERT_TRUE(a->call(to_b, {.type = MessageType::DataRequest}, bytes_of("?"), soon(),
+                      [&](Result<const Message*> got) {
+                        outcome = std::move(got);
+                        a->interrupt();
+                      }));
+  send(*a, to_b, "unread");
+  EXPECT_EQ(take(*b), "?");
+  board.lose({2}); // before its link closes, which would be the end for good
+  b.reset();
+  Party successor = plugin(2, "b");
+  successor.generation = {2};
+  b = open(successor);
+  EXPECT_FALSE(*a->receive(soon()));
+  ASSERT_FALSE(outcome);
+  EXPECT_EQ(outcome.error().code, Code::PeerRestarted);
+  send(*a, to_b, "to the new one");
+  EXPECT_EQ(take(*b), "unread");
+  EXPECT_EQ(take(*b), "to the new one");
+}
+
+TEST_F(EndpointTest, AnAnswerThatWasSentBeforeThePeerWentStillArrives) {
+  const auto a = open(plugin(1, "a"));
+  const auto b = open(plugin(2, "b"));
+  const ChannelId to_b = channel_to(*a, "b");
+  std::string answer;
+  ASSERT_TRUE(a->call(to_b, {.type = MessageType::DataRequest}, bytes_of("?"), soon(),
+                      [&](Result<const Message*> got) {
+                        answer = got ? text_of((*got)->payload) : got.error().text;
+                        a->interrupt();
+                      }));
+  auto request = b->receive(soon());
+  ASSERT_TRUE(b->respond(reply_to(**request), bytes_of("my last words"), soon()));
+  b->release(**request);
+  board.leave({2});
+  EXPECT_FALSE(*a->receive(soon()));
+  EXPECT_EQ(answer, "my last words");
+}
+
+TEST_F(EndpointTest, MessagesThatArriveDuringACallAreKeptInOrder) {
+  const auto a = open(plugin(1, "a"));
+  const auto b = open(plugin(2, "b"));
+  const ChannelId to_b = channel_to(*a, "b");
+  std::thread answering([&] {
+    const ChannelId to_a = channel_to(*b, "a");
+    auto request = b->receive(soon());
+    send(*b, to_a, "first");
+    send(*b, to_a, "second");
+    EXPECT_TRUE(b->respond(reply_to(**request), bytes_of("answer"), soon()));
+    b->release(**request);
+    send(*b, to_a, "third");
+  });
+  const auto answer =
+      a->call_and_wait(to_b, {.type = MessageType::DataRequest}, bytes_of("?"), soon());
+  ASSERT_TRUE(answer) << answer.error().text;
+  EXPECT_EQ(text_of(answer->payload), "answer");
+  EXPECT_EQ(take(*a), "first");
+  EXPECT_EQ(take(*a), "second");
+  EXPECT_EQ(take(*a), "third");
+  answering.join();
+}
+
+TEST_F(EndpointTest, AChannelForRepliesIsHeldToReplies) {
+  Party asker = plugin(1, "a");
+  asker.acl.receive_from.clear();
+  const auto a = open(asker);
+  const auto b = open(plugin(2, "b"));
+  const ChannelId to_b = channel_to(*a, "b");
+  send(*a, to_b, "hello");
+  EXPECT_EQ(take(*b), "hello");
+  const auto to_a = b->open_channel(PluginId{1}, soon());
+  ASSERT_TRUE(to_a) << to_a.error().text;
+  std::optional<Ended> end;
+  a->on_ended([&](const Ended& ended) {
+    end = ended;
+    a->interrupt();
+  });
+  send(*b, *to_a, "not a reply");
+  EXPECT_FALSE(*a->receive(soon()));
+  ASSERT_TRUE(end);
+  EXPECT_EQ(end->why.code, Code::Malformed);
+  EXPECT_NE(end->why.text.find("responses"), std::string::npos);
+}
+
+// --- groups ---
+
+TEST_F(EndpointTest, BroadcastReachesEveryPluginOfTheType) {
+  const auto a = open(plugin(1, "a"));
+  const auto b = open(plugin(2, "b"));
+  const auto c = open(plugin(3, "c"));
+  auto delivered = a->broadcast(model::PluginType::Custom, {}, bytes_of("all"), soon());
+  ASSERT_TRUE(delivered) << delivered.error().text;
+  EXPECT_EQ(delivered->sent, 2U);
+  EXPECT_EQ(take(*b), "all");
+  EXPECT_EQ(take(*c), "all");
+  const auto d = open(plugin(4, "d"));
+  EXPECT_EQ(a->broadcast(model::PluginType::Custom, {}, bytes_of("more"), soon())->sent, 3U);
+  EXPECT_EQ(take(*d), "more");
+}
+
+TEST_F(EndpointTest, EventsReachTheirSubscribersOnly) {
+  const auto a = open(plugin(1, "a"));
+  const auto b = open(plugin(2, "b"));
+  const auto c = open(plugin(3, "c"));
+  const std::array<std::uint32_t, 1> events{7};
+  ASSERT_TRUE(b->subscribe({}, events));
+  // The link keeps order: once this is answered, the subscription stands.
+  channel_to(*b, "c");
+  EXPECT_EQ(a->publish(7, {}, bytes_of("seven"), soon())->sent, 1U);
+  EXPECT_EQ(a->publish(8, {}, bytes_of("eight"), soon())->sent, 0U);
+  auto message = b->receive(soon());
+  EXPECT_EQ((*message)->info.type, MessageType::EventNotify);
+  EXPECT_EQ((*message)->info.event, 7U);
+  b->release(**message);
+  EXPECT_FALSE(*c->receive(kNoWait));
+}
+
+// --- the link, other loops, ends ---
+
+TEST_F(EndpointTest, OtherRecordsOfTheLinkReachTheOwnerInOrderAndNotDuringACall) {
+  const auto a = open(plugin(1, "a"));
+  const auto b = open(plugin(2, "b"));
+  std::vector<std::string> keys;
+  a->on_record([&](const LinkRecord& record) {
+    keys.emplace_back(record.as<SetConfig>().key);
+    if (keys.size() == 2) a->interrupt();
+  });
+  for (const char* key : {"first", "second"}) {
+    SetConfig config;
+    put_text(config.key, key);
+    board.say({1}, config);
+  }
+  channel_to(*a, "b");
+  EXPECT_TRUE(keys.empty());
+  EXPECT_FALSE(*a->receive(soon()));
+  EXPECT_EQ(keys, (std::vector<std::string>{"first", "second"}));
+}
+
+TEST_F(EndpointTest, CanBeWaitedForInALoopOfOnesOwn) {
+  const auto a = open(plugin(1, "a"));
+  const auto b = open(plugin(2, "b"));
+  const ChannelId to_b = channel_to(*a, "b");
+  EXPECT_FALSE(*b->receive(kNoWait));
+  ASSERT_TRUE(b->prepare_wait());
+  pollfd wait{b->wait_fd(), POLLIN, 0};
+  EXPECT_EQ(::poll(&wait, 1, 0), 0);
+  send(*a, to_b, "ring");
+  EXPECT_EQ(::poll(&wait, 1, 10'000), 1);
+  auto message = b->receive(kNoWait);
+  ASSERT_TRUE(message && *message);
+  b->release(**message);
+}
+
+TEST_F(EndpointTest, WhatAPeerSentBeforeItWentIsReadBeforeItsEndIsTold) {
+  const auto a = open(plugin(1, "a"));
+  const auto b = open(plugin(2, "b"));
+  const ChannelId to_b = channel_to(*a, "b");
+  send(*a, to_b, "one");
+  send(*a, to_b, "two");
+  board.leave({1});
+  std::optional<Ended> end;
+  b->on_ended([&](const Ended& ended) {
+    end = ended;
+    b->interrupt();
+  });
+  EXPECT_EQ(take(*b), "one");
+  EXPECT_FALSE(end);
+  EXPECT_EQ(take(*b), "two");
+  EXPECT_FALSE(*b->receive(soon()));
+  ASSERT_TRUE(end);
+  EXPECT_EQ(end->why.code, Code::PeerGone);
+  EXPECT_EQ(end->peer, PluginId{1});
+}
+
+TEST_F(EndpointTest, AMessageThatIsOutKeepsItsMemoryWhenItsChannelEnds) {
+  const auto a = open(plugin(1, "a"));
+  const auto b = open(plugin(2, "b"));
+  send(*a, channel_to(*a, "b"), "held");
+  auto message = b->receive(soon());
+  ASSERT_TRUE(message && *message);
+  board.leave({1});
+  EXPECT_FALSE(*b->receive(in(20ms)));
+  EXPECT_EQ(text_of((*message)->payload), "held");
+  b->release(**message);
+  bool ended = false;
+  b->on_ended([&](const Ended&) {
+    ended = true;
+    b->interrupt();
+  });
+  EXPECT_FALSE(*b->receive(soon()));
+  EXPECT_TRUE(ended);
+}
+
+TEST_F(EndpointTest, ABrokenRingEndsItsChannelAndTellsTheManagerWhichRule) {
+  const auto a = open(plugin(1, "a"));
+  const auto b = open(plugin(2, "b"));
+  const auto c = open(plugin(3, "c"));
+  const ChannelId to_b = channel_to(*a, "b");
+  const ChannelId also_to_b = channel_to(*c, "b");
+  const auto data =
+      sys::map_shared(board.memory(to_b).data.get(), 0, kHeaderPage + 64, sys::Access::ReadWrite);
+  *reinterpret_cast<std::uint64_t*>(data->data() + kHeaderPage) = 12345;
+  std::optional<Ended> end;
+  b->on_ended([&](const Ended& ended) {
+    end = ended;
+    b->interrupt();
+  });
+  EXPECT_FALSE(*b->receive(soon()));
+  ASSERT_TRUE(end);
+  EXPECT_EQ(end->why.code, Code::Malformed);
+  send(*c, also_to_b, "others go on");
+  EXPECT_EQ(take(*b), "others go on");
+  EXPECT_EQ(a->send(to_b, {}, bytes_of("x"), kNoWait).value_or(0) != 0, true); // not told yet, or
+  while (a->peer(to_b)) (void)a->receive(in(1ms));                             // told by now
+  ASSERT_EQ(board.complaints().size(), 1U);
+  EXPECT_NE(board.complaints()[0].find("tag"), std::string::npos);
+}
+
+TEST_F(EndpointTest, ABellThatRingsWithoutEndAndWithoutAMessageEndsTheChannel) {
+  const auto a = open(plugin(1, "a"));
+  const auto b = open(plugin(2, "b"), {.spin = 0us});
+  const ChannelId to_b = channel_to(*a, "b");
+  const int bell = board.memory(to_b).data_bell.get();
+  std::optional<Ended> end;
+  b->on_ended([&](const Ended& ended) { end = ended; });
+  for (int i = 0; i < 5000 && !end; ++i) {
+    const std::uint64_t once = 1;
+    ASSERT_EQ(::write(bell, &once, sizeof once), 8);
+    EXPECT_FALSE(*b->receive(kNoWait));
+  }
+  ASSERT_TRUE(end);
+  EXPECT_NE(end->why.text.find("bell"), std::string::npos);
+}
+
+TEST_F(EndpointTest, AnotherManagerTakesOverUnnoticed) {
+  const auto a = open(plugin(1, "a"));
+  const auto b = open(plugin(2, "b"));
+  const ChannelId to_b = channel_to(*a, "b");
+  send(*a, to_b, "before");
+  board.restart_manager({plugin(1, "a"), plugin(2, "b")});
+  send(*a, to_b, "after");
+  EXPECT_EQ(take(*b), "before");
+  EXPECT_EQ(take(*b), "after");
+  const ChannelId to_a = channel_to(*b, "a");
+  EXPECT_GT(to_a.value, to_b.value);
+  send(*b, to_a, "back");
+  EXPECT_EQ(take(*a), "back");
+}
+
+TEST_F(EndpointTest, ALinkThatIsCutIsAnErrorAndRingsGoOn) {
+  auto pair = sys::make_seqpacket_pair();
+  const auto lonely = *Endpoint::open(std::move(pair->second), {});
+  pair->first.reset();
+  EXPECT_EQ(lonely->receive(soon()).error().code, Code::Unreachable);
+  EXPECT_EQ(lonely->open_channel("b", soon()).error().code, Code::Unreachable);
+}
+
+} // namespace
+} // namespace mohhos::ipc
