@@ -8,7 +8,7 @@ import collections
 import re
 import sys
 
-LONGEST_LINE = 16 * 1024  # reader cuts longer ones at a blank
+LONGEST_LINE = 8 * 1024  # reader cuts longer ones at a blank
 
 # UAX #29 within ASCII, after case folding: letters, digits and '_' stick together; . and ' join two letters,
 # and with , ; also two digits. A segment of these is a word. ('@' is a letter in Debian 12's ICU 72, and

@@ -20,7 +20,7 @@ namespace {
 constexpr std::size_t kBuffer = 256 * 1024;
 constexpr int kLinesPerSlice = 256;
 // Small, so that a line waits microseconds behind its predecessors and not milliseconds.
-constexpr std::uint64_t kRing = 64 * 1024;
+constexpr std::uint64_t kRing = 16 * 1024;
 
 class Reader : public mohhos::Plugin {
 public:

@@ -25,7 +25,7 @@ inline constexpr std::string_view kBegin = "begin";
 inline constexpr std::string_view kEnd = "end";
 
 // A line longer than this is cut at a blank (or, without one, between two characters).
-inline constexpr std::size_t kLongestLine = 16 * 1024;
+inline constexpr std::size_t kLongestLine = 8 * 1024;
 
 // How long messages took, from being published to being handled. Buckets grow with the value: 16
 // for each power of two, so that a percentile is at most 6 % too high. Fixed size: any run, however

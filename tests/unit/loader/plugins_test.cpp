@@ -180,7 +180,7 @@ TEST_F(ReaderOnAFile, CutsALineThatIsTooLongAtABlankAndKeepsEveryByte) {
   const auto sent = read(content);
   std::string joined;
   for (std::size_t i = 1; i + 1 < sent.size(); ++i) {
-    EXPECT_LE(sent[i].size(), 16U * 1024U);
+    EXPECT_LE(sent[i].size(), 8U * 1024U);
     joined += sent[i];
   }
   EXPECT_EQ(joined, content);
