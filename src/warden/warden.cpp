@@ -132,7 +132,6 @@ void Warden::on_manager_end() {
   draining_ = true;
   manager_->link->drain();
   draining_ = false;
-  const bool was_ready = manager_->ready;
   const bool was_stable = loop_.now() - manager_->started > kStable;
   manager_.reset();
   for (const auto& [id, process] : processes_)
@@ -146,7 +145,7 @@ void Warden::on_manager_end() {
     say("the manager ended during the shutdown ({})", how);
     return kill_all();
   }
-  if (phase_ == Phase::Starting && !was_ready && !signaled) { // it has said why
+  if (phase_ == Phase::Starting && !signaled) { // it has said why
     say("the manager did not start ({})", how);
     status_ = value != 0 && value != 127 ? value : 1;
     return kill_all();
@@ -198,7 +197,6 @@ void Warden::act(const Signal& signal, std::vector<sys::Fd>) {
     if (phase_ == Phase::Asking) kill_all();
     return;
   }
-  manager_->ready = true;
   if (phase_ != Phase::Starting) return;
   phase_ = Phase::Serving;
   say("ready at {}", parts_.place.paths.socket().native());
@@ -363,7 +361,7 @@ void Warden::on_signals() {
 void Warden::shut_down() {
   if (phase_ == Phase::Killing) return;
   static_cast<void>(::sd_notify(0, "STOPPING=1"));
-  if (phase_ == Phase::Asking || !manager_ || !manager_->ready) return kill_all();
+  if (phase_ != Phase::Serving || !manager_) return kill_all();
   phase_ = Phase::Asking;
   say("ending: {} plugins", processes_.size());
   Signal shutdown;

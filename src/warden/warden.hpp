@@ -50,7 +50,6 @@ private:
     std::unique_ptr<sys::RecordLink> link;
     sys::Source ended;
     Monotonic started;
-    bool ready = false;
     bool condemned = false; // it spoke wrongly: nothing of it counts any more
   };
   using Processes =
