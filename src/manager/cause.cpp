@@ -67,7 +67,9 @@ std::string cause_of(const Death& death) {
     return fmt::format("killed by its memory limit of {} MB{}", death.memory_limit_mb,
                        in_call(death.doing));
   if (death.words && fits(*death.words, death)) return of_words(*death.words, death.doing);
-  if (!death.link.empty()) return fmt::format("its link to the manager was closed: {}", death.link);
+  const bool killed = death.signaled && death.value == SIGKILL;
+  if (!death.link.empty() && (killed || !death.exit_known))
+    return fmt::format("its link to the manager was closed: {}", death.link);
   if (!death.exit_known)
     return fmt::format("the process ended{} while the manager was being replaced",
                        in_call(death.doing));
