@@ -14,11 +14,9 @@
 #include <sodium/core.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "sys/file.hpp"
+#include "sys/exec.hpp"
 #include "sys/mount.hpp"
 #include "sys/process.hpp"
 #include "sys/socket.hpp"
@@ -83,32 +81,6 @@ Options parse_options(int argc, char** argv) {
   }
 }
 
-// What a daemon wants whoever started it: no descriptor of theirs, room for descriptors, no core
-// dump with keys and memory of others in it.
-void prepare_process() {
-  ::umask(0077);
-  for (const int standard : {0, 1, 2}) // a closed one would become some other file's number
-    if (::fcntl(standard, F_GETFD) < 0) static_cast<void>(::open("/dev/null", O_RDWR));
-  ::close_range(3, ~0U, 0);
-  ::signal(SIGPIPE, SIG_IGN);
-  rlimit files{};
-  if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
-    files.rlim_cur = files.rlim_max;
-    ::setrlimit(RLIMIT_NOFILE, &files);
-  }
-  constexpr rlimit kNone{0, 0};
-  ::setrlimit(RLIMIT_CORE, &kNone);
-}
-
-// The kernel must not choose us first. Needs CAP_SYS_RESOURCE; without it all stays as it is.
-void lower_oom_score(Parts& parts) {
-  constexpr const char* kScore = "/proc/self/oom_score_adj";
-  const auto before = sys::read_control(AT_FDCWD, kScore);
-  if (!before) return;
-  parts.oom_score_adj = std::atoi(before->c_str());
-  parts.reset_oom_score = sys::write_control(AT_FDCWD, kScore, "-900").has_value();
-}
-
 Result<sys::Fd> open_control_socket(const Parts& parts) {
   const auto path = parts.place.paths.socket();
   const auto clients = parts.identity.client_gid;
@@ -147,15 +119,16 @@ Result<int> serve(Parts& parts) {
   TRY(sys::Loop loop, sys::Loop::open());
   TRY(parts.signals, sys::make_signalfd({SIGTERM, SIGINT, SIGHUP}));
   TRY(parts.control, open_control_socket(parts));
-  TRY(const unsigned swept, parts.cgroups.sweep());
-  if (swept > 0) say("removed {} control groups of a former life", swept);
+  const auto swept = parts.cgroups.sweep();
+  if (!swept) say("removing what a former life left: {}", swept.error().text);
+  if (swept && *swept > 0) say("removed {} control groups of a former life", *swept);
   Warden warden(loop, parts);
   TRY(warden.start());
   return loop.run();
 }
 
 Result<int> run(const Options& options) {
-  prepare_process();
+  sys::begin_as_daemon();
   if (::sodium_init() < 0) return fail(Code::Failed, "libsodium cannot be initialised");
   TRY(Place place, find_place(options.root, options.check_config));
   TRY(Programs programs, find_programs());
@@ -175,10 +148,10 @@ Result<int> run(const Options& options) {
               .images = std::move(images),
               .cgroups = {},
               .control = {},
-              .signals = {}};
+              .signals = {},
+              .former_oom_score = sys::lower_oom_score(-900)};
   if (identity.mode == Mode::Privileged)
     parts.cgroups = sandbox::Cgroups::open(parts.place.instance);
-  lower_oom_score(parts);
   auto status = serve(parts);
   parts.cgroups.remove();
   remove_traces(parts);

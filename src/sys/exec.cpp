@@ -1,6 +1,7 @@
 #include "sys/exec.hpp"
 
 #include <array>
+#include <charconv>
 #include <csignal>
 
 #include <fcntl.h>
@@ -8,8 +9,12 @@
 #include <linux/capability.h>
 #include <linux/close_range.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "sys/file.hpp"
 
 namespace mohhos::sys {
 namespace {
@@ -24,6 +29,32 @@ std::vector<char*> pointers(std::vector<std::string>& words) {
 }
 
 } // namespace
+
+void begin_as_daemon() {
+  ::umask(0077);
+  for (const int standard : {0, 1, 2}) // a closed one would become some other file's number
+    if (::fcntl(standard, F_GETFD) < 0) static_cast<void>(::open("/dev/null", O_RDWR));
+  ::close_range(3, ~0U, 0);
+  ::signal(SIGPIPE, SIG_IGN);
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    files.rlim_cur = files.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &files);
+  }
+  constexpr rlimit kNone{0, 0};
+  ::setrlimit(RLIMIT_CORE, &kNone);
+}
+
+std::optional<int> lower_oom_score(int score) {
+  constexpr const char* kFile = "/proc/self/oom_score_adj";
+  const auto before = read_control(AT_FDCWD, kFile);
+  int former = 0;
+  if (!before ||
+      std::from_chars(before->data(), before->data() + before->size(), former).ec != std::errc())
+    return std::nullopt;
+  if (!write_control(AT_FDCWD, kFile, fmt::to_string(score))) return std::nullopt;
+  return former;
+}
 
 void reset_signals() {
   for (int signal = 1; signal < NSIG; ++signal) ::signal(signal, SIG_DFL);

@@ -2,6 +2,7 @@
 // caller exits on any error.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -11,6 +12,13 @@
 #include "sys/fd.hpp"
 
 namespace mohhos::sys {
+
+// What a daemon wants, whoever started it: 0 to 2 open and nothing else, no SIGPIPE, umask 077, as
+// many descriptors as allowed, no core dump with memory of others in it. [any]
+void begin_as_daemon();
+// Asks the kernel to end others first; children inherit it, and should get the former value
+// back, which is the answer. Nothing where that is not allowed (CAP_SYS_RESOURCE). [any]
+std::optional<int> lower_oom_score(int score);
 
 // Every signal as a new process has it, none blocked. [any]
 void reset_signals();

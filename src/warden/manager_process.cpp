@@ -46,8 +46,9 @@ std::vector<std::string> environment_for(const Place& place) {
 Result<> become_manager(const ManagerStart& start, pid_t parent) {
   sys::reset_signals();
   ::umask(0077);
-  static_cast<void>(sys::write_control(AT_FDCWD, "/proc/self/oom_score_adj",
-                                       fmt::to_string(start.oom_score_adj)));
+  if (start.former_oom_score)
+    TRY(sys::write_control(AT_FDCWD, "/proc/self/oom_score_adj",
+                           fmt::to_string(*start.former_oom_score)));
   TRY(isolate_manager(start.identity, start.place, start.directories));
   if (::chdir("/") != 0) return fail_errno("chdir to /");
   // Standard output is a log like the other, but for what --check-config prints.

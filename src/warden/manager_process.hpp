@@ -2,8 +2,7 @@
 // us.
 #pragma once
 
-#include <string>
-#include <vector>
+#include <optional>
 
 #include "sys/fd.hpp"
 #include "warden/directories.hpp"
@@ -26,7 +25,7 @@ struct ManagerStart {
   int program = -1;
   int link = -1; // becomes kFdWarden; -1: none
   bool check_config = false;
-  int oom_score_adj = 0;
+  std::optional<int> former_oom_score = {};
 };
 // The manager's uid, no groups, no capabilities, no_new_privs, a clean environment, the descriptors
 // 0 to 2 and kFdWarden, and SIGKILL when we die. What fails after the fork is said on standard

@@ -89,9 +89,9 @@ Result<> Process::spawn(Descriptors descriptors) {
                                       .errors = descriptors.errors.get(),
                                       .arguments = {}};
   TRY(spawned_, sandbox::spawn(request));
-  if (workshop_.reset_oom_score) {
+  if (workshop_.former_oom_score) {
     const std::string score = fmt::format("/proc/{}/oom_score_adj", spawned_.pid);
-    TRY(sys::write_control(AT_FDCWD, score.c_str(), fmt::to_string(workshop_.oom_score_adj)));
+    TRY(sys::write_control(AT_FDCWD, score.c_str(), fmt::to_string(*workshop_.former_oom_score)));
   }
   launched_.pid = spawned_.pid;
   TRY(ended_,

@@ -28,9 +28,8 @@ struct Workshop {
   security::Keyring& keyring;
   Images& images;
   const sandbox::Cgroups& cgroups;
-  int host = -1;         // O_PATH: mohhos-plugin-host
-  int oom_score_adj = 0; // what a child gets back, if we lowered our own
-  bool reset_oom_score = false;
+  int host = -1;                       // O_PATH: mohhos-plugin-host
+  std::optional<int> former_oom_score; // what a child gets back
 };
 
 class Process {

@@ -41,8 +41,7 @@ Warden::Warden(sys::Loop& loop, Parts& parts)
                                             .images = parts.images,
                                             .cgroups = parts.cgroups,
                                             .host = parts.programs.host.get(),
-                                            .oom_score_adj = parts.oom_score_adj,
-                                            .reset_oom_score = parts.reset_oom_score},
+                                            .former_oom_score = parts.former_oom_score},
       custody_(CustodyBounds{}), backoff_(kFirstBackoff) {}
 
 Result<> Warden::start() {
@@ -62,7 +61,7 @@ Result<> Warden::start_new_manager() {
                                  .directories = parts_.directories,
                                  .program = parts_.programs.manager.get(),
                                  .link = pair.second.get(),
-                                 .oom_score_adj = parts_.oom_score_adj}));
+                                 .former_oom_score = parts_.former_oom_score}));
   const auto receive = [this](std::span<const std::byte> bytes, std::vector<sys::Fd> fds) {
     return on_message(bytes, std::move(fds));
   };

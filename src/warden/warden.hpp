@@ -32,10 +32,9 @@ struct Parts {
   security::Keyring keyring;
   Images images;
   sandbox::Cgroups cgroups;
-  sys::Fd control;       // the listening socket
-  sys::Fd signals;       // signalfd of SIGTERM, SIGINT, SIGHUP
-  int oom_score_adj = 0; // what we had before we lowered it
-  bool reset_oom_score = false;
+  sys::Fd control;                     // the listening socket
+  sys::Fd signals;                     // signalfd of SIGTERM, SIGINT, SIGHUP
+  std::optional<int> former_oom_score; // if we lowered our own: what children get back
 };
 
 class Warden {
