@@ -186,17 +186,17 @@ const Spoiled kSpoiled[] = {
      [](Copy& c) {
        reinterpret_cast<Elf64_Sym*>(c.at(c.dynamic(DT_SYMTAB)->d_un.d_ptr))[1].st_name = 1U << 30;
      }},
-    {"a relocation in read-only memory", "EL-20", Code::Untrusted,
+    {"a relocation in read-only memory", "EL-21", Code::Untrusted,
      [](Copy& c) { c.relocation()->r_offset = 64; }},
-    {"a relocation outside", "EL-20", Code::Untrusted,
+    {"a relocation outside", "EL-21", Code::Untrusted,
      [](Copy& c) { c.relocation()->r_offset = ~0ULL - 4; }},
-    {"a relocation of a strange type", "EL-20", Code::Untrusted,
+    {"a relocation of a strange type", "EL-21", Code::Untrusted,
      [](Copy& c) { c.relocation()->r_info = ELF64_R_INFO(0, R_X86_64_COPY); }},
-    {"a relocation to a symbol outside", "EL-20", Code::Untrusted,
+    {"a relocation to a symbol outside", "EL-21", Code::Untrusted,
      [](Copy& c) { c.relocation()->r_info = ELF64_R_INFO(1ULL << 31, R_X86_64_64); }},
-    {"relocations outside", "EL-20", Code::Untrusted,
+    {"relocations outside", "EL-21", Code::Untrusted,
      [](Copy& c) { c.dynamic(DT_RELASZ)->d_un.d_val = 24ULL << 40; }},
-    {"no plugin symbol", "EL-21", Code::Incompatible,
+    {"no plugin symbol", "EL-20", Code::Incompatible,
      [](Copy& c) {
        c.at(c.dynamic(DT_STRTAB)
                 ->d_un.d_ptr)[std::string_view(c.at(c.dynamic(DT_STRTAB)->d_un.d_ptr),
