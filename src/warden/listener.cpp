@@ -66,15 +66,7 @@ void Listener::pause() {
   resume_ = *std::move(later);
 }
 
-Listener::Verdict Listener::judge(const seccomp_notif& call, std::string& path) {
-  // The host's second filter, after dlopen: once in a process's life. A plugin that is quicker only
-  // takes it from the host, who then gives up.
-  if (call.data.nr == SYS_seccomp && reporting_ && !tightened_ &&
-      call.data.args[0] == SECCOMP_SET_MODE_FILTER &&
-      call.data.args[1] == SECCOMP_FILTER_FLAG_TSYNC) {
-    tightened_ = true;
-    return {.pass = true};
-  }
+Listener::Verdict Listener::judge(const seccomp_notif& call, std::string& path) const {
   path = sys::path_argument(call);
   if (!sys::is_open(call)) return {.error = EPERM, .log = true};
   switch (path.empty() ? sandbox::PathClass::Outside : sandbox::classify_path(spec_, path)) {

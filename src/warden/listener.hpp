@@ -44,7 +44,7 @@ private:
     int error = 0;
     bool log = false;
   };
-  [[nodiscard]] Verdict judge(const seccomp_notif& call, std::string& path);
+  [[nodiscard]] Verdict judge(const seccomp_notif& call, std::string& path) const;
 
   sys::Loop& loop_;
   sys::Fd fd_;
@@ -55,7 +55,6 @@ private:
   sys::Source resume_;
   std::uint32_t lost_ = 0;
   bool reporting_ = false;
-  bool tightened_ = false;
 };
 
 } // namespace mohhos::warden
