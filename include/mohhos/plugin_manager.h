@@ -78,8 +78,8 @@ MOHHOS_API void mohhos_disconnect(void);
  * PLUGIN_FAILED, EXHAUSTED, DENIED, UNREACHABLE. */
 MOHHOS_API int plugin_load(const char* plugin_path, plugin_descriptor_t** plugin);
 
-/* Ends the plugin's process and forgets the plugin; a RUNNING or SUSPENDED one is stopped first. Returns when
- * nothing of it is left. Errors: NOT_FOUND, BAD_STATE, DENIED, UNREACHABLE. */
+/* Ends the plugin's process and forgets the plugin. Returns when nothing of it is left. Errors: NOT_FOUND,
+ * BAD_STATE (RUNNING or SUSPENDED: stop it first), DEPENDENCY (others need it), DENIED, UNREACHABLE. */
 MOHHOS_API int plugin_unload(plugin_id_t plugin_id);
 
 /* LOADED → RUNNING, after on_start. Errors: NOT_FOUND, BAD_STATE, PLUGIN_FAILED, DENIED, UNREACHABLE. */

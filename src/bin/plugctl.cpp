@@ -8,7 +8,6 @@
 #include <cstdlib>
 #include <unistd.h>
 
-#include "monitor/logs.hpp"
 #include "plugctl_output.hpp"
 
 namespace mohhos::plugctl {
@@ -36,24 +35,25 @@ void add_global_options(CLI::App& app, Context& context) {
   app.add_flag("--no-color", context.no_color, "No colours (also: NO_COLOR)");
 }
 
-int say_error(const Context& context, const Error& error) {
+int say_error(const Context& context, Error error) {
+  // Exit code 4 is 'no such plugin'; what is not found before a daemon was asked is a file.
+  if (error.code == Code::NotFound && !context.asked_daemon) error.code = Code::Failed;
   if (context.json()) {
     Json json = envelope();
     json["error"] = {{"code", code_name(error.code)},
                      {"exit", exit_code(error.code)},
                      {"what", context.what},
                      {"text", error.text}};
-    print_json(json);
+    print_json_line(json);
   }
   const std::string what = context.what.empty() ? "" : context.what + ": ";
-  fmt::print(stderr, "plugctl: {}\n", monitor::escape_controls(what + error.text));
+  fmt::print(stderr, "plugctl: {}\n", escape_lines(what + error.text, "  "));
   return exit_code(error.code);
 }
 
 int say_usage(const CLI::App& app, const CLI::ParseError& error) {
   if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) return app.exit(error);
-  fmt::print(stderr, "plugctl: usage: {} (see plugctl --help)\n",
-             monitor::escape_controls(error.what()));
+  fmt::print(stderr, "plugctl: usage: {} (see plugctl --help)\n", escape_lines(error.what(), "  "));
   return exit_code(Code::Invalid);
 }
 
@@ -84,6 +84,7 @@ std::filesystem::path Context::socket_path() const {
 }
 
 Result<api::Client> Context::connect() const {
+  asked_daemon = true;
   return api::Client::connect(socket_path());
 }
 

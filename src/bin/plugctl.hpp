@@ -31,6 +31,7 @@ struct Context {
   // What the command line asked for. `what` is the middle of the error line.
   std::string what;
   std::function<Result<int>()> run;
+  mutable bool asked_daemon = false; // connect() was called
 
   [[nodiscard]] bool json() const { return format == "json"; }
   // --timeout; `fallback` when it was not given. Invalid names the text. [pure]

@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include "ipc/endpoint.hpp"
-#include "monitor/logs.hpp"
 #include "plugctl.hpp"
 #include "plugctl_json.hpp"
 #include "sys/file.hpp"
@@ -15,19 +14,6 @@ using namespace std::chrono_literals;
 
 constexpr std::chrono::milliseconds kPatience = 10s;
 constexpr Bytes kLargestRequest = mib(1);
-
-// Lines stay lines on a terminal; everything else that moves a cursor does not.
-std::string for_terminal(std::string_view text) {
-  std::string out;
-  while (!text.empty()) {
-    const std::size_t end = text.find('\n');
-    out += monitor::escape_controls(text.substr(0, end));
-    if (end == std::string_view::npos) break;
-    out += '\n';
-    text.remove_prefix(end + 1);
-  }
-  return out;
-}
 
 Result<std::unique_ptr<ipc::Endpoint>> open_endpoint(api::Client& client, api::Timeout timeout) {
   v1::OpenEndpointRequest request;
@@ -68,7 +54,7 @@ Result<int> call(const Context& context, const std::string& plugin, const std::s
     print_json(json);
   } else {
     const bool terminal = ::isatty(STDOUT_FILENO) == 1;
-    fmt::print("{}{}", terminal ? for_terminal(response) : response,
+    fmt::print("{}{}", terminal ? escape_lines(response) : response,
                response.ends_with('\n') ? "" : "\n");
   }
   return 0;

@@ -90,6 +90,19 @@ std::string paint_state(std::string_view text, bool color) {
   return std::string(text);
 }
 
+std::string escape_lines(std::string_view text, std::string_view indent) {
+  std::string out;
+  for (;;) {
+    const std::size_t end = text.find('\n');
+    out += monitor::escape_controls(text.substr(0, end));
+    if (end == std::string_view::npos) return out;
+    out += '\n';
+    text.remove_prefix(end + 1);
+    if (text.empty()) return out;
+    out += indent;
+  }
+}
+
 std::string human_bytes(std::uint64_t bytes) {
   constexpr std::array kUnits = {"B", "KiB", "MiB", "GiB", "TiB"};
   auto value = static_cast<double>(bytes);

@@ -47,6 +47,10 @@ private:
 // A state's name in its colour. [pure]
 [[nodiscard]] std::string paint_state(std::string_view state, bool color);
 
+// Control characters escaped, lines kept; `indent` goes before every line but the first, so that a
+// stranger's second line cannot pass for one of ours. [pure]
+[[nodiscard]] std::string escape_lines(std::string_view text, std::string_view indent = "");
+
 [[nodiscard]] std::string human_bytes(std::uint64_t bytes);         // "3.2 MiB" [pure]
 [[nodiscard]] std::string human_us(std::uint64_t microseconds);     // "3.2 ms" [pure]
 [[nodiscard]] std::string human_clock(std::uint64_t us_since_1970); // "2024-05-01 12:03:11" [any]
