@@ -2,6 +2,8 @@
 
 #include <iterator>
 
+#include "base/check.hpp"
+
 namespace mohhos::lifecycle {
 namespace {
 
@@ -235,10 +237,11 @@ std::optional<Step> next(State state, Event event) noexcept {
 }
 
 Result<Step> request(State state, Event event, std::string_view name) {
+  if (!is_request(event))
+    return fail(Code::BadState, "{}: {} is not a request", name, event_name(event));
   if (const Row* row = find_row(state, event); row != nullptr) return Step{row->to, row->act};
   const Refusal* refusal = find_refusal(state, event);
-  if (refusal == nullptr)
-    return fail(Code::BadState, "{}: {} is not a request", name, event_name(event));
+  CHECK(refusal != nullptr);
   return std::unexpected(mohhos::Error{refusal->code, with_name(refusal->sentence, name)});
 }
 

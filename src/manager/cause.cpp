@@ -36,20 +36,25 @@ std::string of_words(const LastWords& words, std::string_view doing) {
                        words.text);
   case LastWordsKind::Exit:
     return fmt::format("exit(3) called{} with status {}", in_call(doing), words.value);
-  case LastWordsKind::Signal: return of_signal(words.value, doing);
+  case LastWordsKind::Signal:
+    return fmt::format("{}{}{}", of_signal(words.value, doing), words.text.empty() ? "" : " ",
+                       words.text);
   }
   return {};
 }
 
-// What a process says of its own end counts only where it fits how it really ended.
+// What a process says of its own end counts only where it fits how it really ended. (A signal that
+// was sent to the first process of a pid namespace cannot end it; the host exits with 128 + signal
+// then, as a shell would say it.)
 bool fits(const LastWords& words, const Death& death) {
   if (!death.exit_known) return true;
   switch (words.kind) {
-  case LastWordsKind::Exit: return !death.signaled;
-  case LastWordsKind::Signal: return death.signaled && death.value == words.value;
+  case LastWordsKind::Exit: return !death.signaled && death.value == words.value;
+  case LastWordsKind::Signal:
+    return death.value == (death.signaled ? words.value : 128 + words.value);
   case LastWordsKind::Exception:
   case LastWordsKind::Abort:
-    return !death.signaled || death.value == SIGABRT || death.value == SIGKILL;
+    return death.signaled ? death.value == SIGABRT || death.value == SIGKILL : death.value != 0;
   }
   return false;
 }

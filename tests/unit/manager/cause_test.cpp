@@ -61,6 +61,8 @@ TEST(Cause, ExitCalledByThePluginIsToldFromAnExitOfTheProcess) {
   Death death = exited(4);
   death.words = LastWords{LastWordsKind::Exit, 4, ""};
   EXPECT_EQ(cause_of(death), "exit(3) called with status 4");
+  death.value = 5;
+  EXPECT_EQ(cause_of(death), "the process exited with status 5");
 }
 
 TEST(Cause, WordsThatDoNotFitTheEndAreNotBelieved) {
@@ -71,6 +73,14 @@ TEST(Cause, WordsThatDoNotFitTheEndAreNotBelieved) {
   EXPECT_EQ(cause_of(death), "crashed with SIGSEGV");
   death.words = LastWords{LastWordsKind::Signal, SIGSEGV, ""};
   EXPECT_EQ(cause_of(death), "crashed with SIGSEGV");
+}
+
+TEST(Cause, ASignalMayEndTheFirstProcessOfANamespaceAsAnExit) {
+  Death death = exited(128 + SIGSEGV);
+  death.words = LastWords{LastWordsKind::Signal, SIGSEGV, "at address 0x0"};
+  EXPECT_EQ(cause_of(death), "crashed with SIGSEGV at address 0x0");
+  death.value = 3;
+  EXPECT_EQ(cause_of(death), "the process exited with status 3");
 }
 
 TEST(Cause, AClosedLinkIsTheCauseOnlyWhereWeKilledForIt) {
