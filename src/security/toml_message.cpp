@@ -13,22 +13,27 @@
 #include <google/protobuf/util/json_util.h>
 
 #include "security/nearest.hpp"
-#include "security/toml_depth.hpp"
+#include "security/toml_guard.hpp"
 
 namespace mohhos::security {
 namespace {
 
+constexpr std::size_t kShown = 60;
+
 using google::protobuf::Descriptor;
 using google::protobuf::FieldDescriptor;
 
+// For errors. (toml++'s own formatter would do, but for infinities it converts them to integers.)
 std::string shown(const toml::node& node) {
-  std::ostringstream text;
-  constexpr auto kFlags =
-      toml::toml_formatter::default_flags & ~toml::format_flags::allow_literal_strings;
-  node.visit([&text](const auto& value) { text << toml::toml_formatter{value, kFlags}; });
-  std::string line = std::move(text).str();
-  if (line.size() > 60) line = line.substr(0, 57) + "...";
-  return line;
+  if (const auto text = node.value_exact<std::string_view>())
+    return text->size() > kShown ? fmt::format("\"{}...\"", text->substr(0, kShown))
+                                 : fmt::format("\"{}\"", *text);
+  if (const auto number = node.value_exact<std::int64_t>()) return fmt::format("{}", *number);
+  if (const auto number = node.value_exact<double>()) return fmt::format("{}", *number);
+  if (const auto truth = node.value_exact<bool>()) return *truth ? "true" : "false";
+  if (node.is_table()) return "{...}";
+  if (node.is_array()) return "[...]";
+  return "(a date or time)";
 }
 
 // Holds a table against a descriptor and notes the line of each value.
@@ -139,8 +144,8 @@ Result<Source> parse_toml(std::string_view text, std::string_view file, Bytes li
   if (text.size() > limit.count)
     return fail(Code::TooLarge, "{} has {} bytes, and the limit is {}", file, text.size(),
                 limit.count);
-  if (const auto line = too_deep_line(text))
-    return fail(Code::Invalid, "{}:{}: a key of more than {} parts", file, *line, kDeepestKey);
+  if (const auto objection = guard_toml(text))
+    return fail(Code::Invalid, "{}:{}: {}", file, objection->line, objection->what);
   const toml::parse_result parsed = toml::parse(text, file);
   if (!parsed)
     return fail(Code::Invalid, "{}:{}: {}", file, parsed.error().source().begin.line,

@@ -137,14 +137,14 @@ constexpr Wrong kWrongKinds[] = {
     {"api = 1.5", "p.toml:3: api = 1.5: it must be a whole number"},
     {"api = -1", "p.toml:3: api = -1: it must be a whole number from 0 to 4294967295"},
     {"api = 4294967296", "p.toml:3: api = 4294967296: it must be"},
-    {"author = 2020-01-01", "p.toml:3: author = 2020-01-01: it must be a text"},
+    {"author = 2020-01-01", "p.toml:3: author = (a date or time): it must be a text"},
     {"capabilities = true", "p.toml:3: capabilities = true: it must be a table"},
     {"[capabilities]\ncan_access_network = \"yes\"",
      "p.toml:4: capabilities.can_access_network = \"yes\": it must be true or"},
     {"[acl]\nsend_to = \"x\"", "p.toml:4: acl.send_to = \"x\": it must be a list"},
     {"[acl]\nsend_to = [\n\"x\",\n1]", "p.toml:6: acl.send_to[1] = 1: it must be a text"},
     {"[depends]\nx = \"1.0\"", "p.toml:4: depends.x = \"1.0\": it must be a table"},
-    {"config = []", "p.toml:3: config = []: it must be a table"},
+    {"config = []", "p.toml:3: config = [...]: it must be a table"},
     {"x = [", "p.toml:"},
     {"name = \"b\"", "p.toml:3: "},
 };
@@ -248,6 +248,20 @@ TEST(Manifest, DeepTextIsRefusedBeforeAnythingRecurses) {
   // Dots in a text are not parts of a key.
   EXPECT_TRUE(parse_manifest_toml(
       std::string(kSmall) + "description = \"" + std::string(200, '.') + "\"", "p.toml"));
+}
+
+TEST(Manifest, BeyondAsciiIsForTextsAndComments) {
+  EXPECT_REFUSED(parse_manifest_toml(std::string(kSmall) + "\u022f = 1", "p.toml"), Code::Invalid,
+                 "p.toml:3: a character beyond ASCII outside of quotes");
+  EXPECT_TRUE(parse_manifest_toml(
+      "\xEF\xBB\xBF" + std::string(kSmall) + "author = \"\u022f\" # \u022f", "p.toml"));
+}
+
+TEST(Manifest, NumbersThatAreNoNumbersAreShown) {
+  EXPECT_REFUSED(parse_manifest_toml(std::string(kSmall) + "api = inf", "p.toml"), Code::Invalid,
+                 "p.toml:3: api = inf");
+  EXPECT_REFUSED(parse_manifest_toml(std::string(kSmall) + "api = [nan]", "p.toml"), Code::Invalid,
+                 "p.toml:3: api = [...]");
 }
 
 TEST(ManifestBytes, ThatAreNoManifestAreMalformed) {
