@@ -29,7 +29,7 @@ inline std::filesystem::path numbered_plugin(const test::Daemon& daemon, int num
 
 // One number of a JSON answer of plugctl, in seconds.
 inline double seconds_of(const test::Daemon& daemon, const std::string& name, const char* field) {
-  return std::stod("0" + daemon.value({"info", name}, field)) / 1e6;
+  return static_cast<double>(test::number(daemon.value({"info", name}, field))) / 1e6;
 }
 
 } // namespace mohhos::bench

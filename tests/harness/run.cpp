@@ -156,4 +156,8 @@ std::string json(const std::string& text, const std::string& path) {
   return value.is_discarded() ? "" : value.is_string() ? value.get<std::string>() : value.dump();
 }
 
+long number(const std::string& text) {
+  return std::strtol(text.c_str(), nullptr, 10);
+}
+
 } // namespace mohhos::test

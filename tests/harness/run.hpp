@@ -45,4 +45,7 @@ void write_text(const std::filesystem::path& path, std::string_view text);
 // "" when there is no such value.
 [[nodiscard]] std::string json(const std::string& text, const std::string& path);
 
+// The number that a text begins with; 0 when there is none.
+[[nodiscard]] long number(const std::string& text);
+
 } // namespace mohhos::test

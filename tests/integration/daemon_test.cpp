@@ -38,7 +38,7 @@ TEST_F(DaemonProcess, ASecondOneOnTheSameRootIsRefused) {
 TEST_F(DaemonProcess, StatusSaysWhatIsInForce) {
   const std::string status = daemon.plugctl({"-o", "json", "status"}).out;
   EXPECT_EQ(json(status, "warden_pid"), std::to_string(daemon.pid())) << status;
-  EXPECT_GT(std::stoi("0" + json(status, "manager_pid")), 0);
+  EXPECT_GT(number(json(status, "manager_pid")), 0);
   EXPECT_NE(json(status, "best_level"), "");
   EXPECT_NE(json(status, "mode"), "");
 }

@@ -143,13 +143,13 @@ TEST_F(Lifecycle, ConfigurationReachesThePlugin) {
 TEST_F(Lifecycle, MessagesWaitWhileThePluginIsSuspended) {
   ASSERT_EQ(load_and_start("counter_in").code, 0);
   ASSERT_EQ(load_and_start("counter_out").code, 0);
-  ASSERT_TRUE(Daemon::eventually([&] { return std::stol("0" + call("counter_in", "?")) > 1000; }));
+  ASSERT_TRUE(Daemon::eventually([&] { return number(call("counter_in", "?")) > 1000; }));
   ASSERT_EQ(daemon.plugctl({"suspend", "counter_in"}).code, 0);
   EXPECT_EQ(daemon.state("counter_in"), "SUSPENDED");
-  const long sent = std::stol("0" + call("counter_out", "sent"));
+  const long sent = number(call("counter_out", "sent"));
   ASSERT_EQ(daemon.plugctl({"resume", "counter_in"}).code, 0);
-  ASSERT_TRUE(Daemon::eventually(
-      [&] { return std::stol("0" + call("counter_out", "sent")) > sent + 1000; }));
+  ASSERT_TRUE(
+      Daemon::eventually([&] { return number(call("counter_out", "sent")) > sent + 1000; }));
   const std::string last = trimmed(call("counter_out", "stop"));
   EXPECT_TRUE(Daemon::eventually([&] { return trimmed(call("counter_in", "?")) == last + " 0 0"; }))
       << call("counter_in", "?") << " of " << last;

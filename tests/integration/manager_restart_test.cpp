@@ -30,11 +30,10 @@ TEST_F(ManagerRestart, KeepsPluginsTheirPidsAndEveryMessage) {
         [&] { return daemon.manager_pid() > 0 && daemon.manager_pid() != manager; }));
     EXPECT_EQ(pids(), before);
   }
-  const long sent = std::stol("0" + call("counter_out", "sent"));
-  EXPECT_TRUE(
-      Daemon::eventually([&] { return std::stol("0" + call("counter_out", "sent")) > sent; }));
+  const long sent = number(call("counter_out", "sent"));
+  EXPECT_TRUE(Daemon::eventually([&] { return number(call("counter_out", "sent")) > sent; }));
   const std::string last = trimmed(call("counter_out", "stop"));
-  EXPECT_GT(std::stol("0" + last), 0);
+  EXPECT_GT(number(last), 0);
   EXPECT_TRUE(Daemon::eventually([&] { return trimmed(call("counter_in", "?")) == last + " 0 0"; }))
       << call("counter_in", "?") << " of " << last;
   // The adopted ones obey like any other.
