@@ -23,11 +23,11 @@ struct LastWords {
 };
 
 struct Death {
-  std::string decided;            // why we ended it; empty: we did not
-  std::optional<LastWords> words; // what the process said itself; a hostile one may lie here
-  std::string link;               // what was wrong on its link; empty: nothing
-  std::string_view doing; // "on_init", "on_start", …: the call it had not answered; empty: none
-  bool exit_known = true; // false: it ended while no manager was there to hear how
+  std::string decided{};            // why we ended it; empty: we did not
+  std::optional<LastWords> words{}; // what the process said itself; a hostile one may lie here
+  std::string link{};               // what was wrong on its link; empty: nothing
+  std::string_view doing{}; // "on_init", "on_start", …: the call it had not answered; empty: none
+  bool exit_known = true;   // false: it ended while no manager was there to hear how
   bool signaled = false;
   int value = 0;                   // exit status or signal
   std::uint32_t out_of_memory = 0; // kills by its own memory limit

@@ -17,12 +17,37 @@ constexpr std::array kChannelKinds = {KeepKind::RingData, KeepKind::RingControl,
 
 } // namespace
 
+// A program's request would wait in the ring of a plugin that is not started, and look like a
+// plugin that does not answer. (Among plugins the order of starting is free: there it may wait.)
+Result<> Manager::Parts::may_call(PluginId asker, const ipc::OpenChannel& request) const {
+  if (find(asker) != nullptr) return {};
+  const registry::Entry* entry = request.target_id != 0 ? registry.find(PluginId{request.target_id})
+                                                        : registry.find(request.target_name);
+  const Plugin* target = entry == nullptr ? nullptr : find(entry->id);
+  if (target == nullptr || target->info.state == model::State::Running ||
+      target->info.state == model::State::Suspended)
+    return {};
+  return fail(Code::NotRunning, "{} is {}; start it first (plugctl start {})", entry->metadata.name,
+              model::state_name(target->info.state), entry->metadata.name);
+}
+
 // The endpoints' requests that are the broker's. True: it was one.
 bool Manager::Parts::serve_broker(PluginId id, const ipc::LinkRecord& record) {
   switch (record.type()) {
-  case ipc::LinkType::OpenChannel:
-    execute(broker.open(id, record.as<ipc::OpenChannel>()));
+  case ipc::LinkType::OpenChannel: {
+    const auto request = record.as<ipc::OpenChannel>();
+    const auto callable = may_call(id, request);
+    if (callable)
+      execute(broker.open(id, request));
+    else if (LinkPort* port = port_of(id); port != nullptr) {
+      ipc::ChannelRefused refused;
+      refused.header.sequence = request.header.sequence;
+      refused.code = static_cast<std::int32_t>(callable.error().code);
+      put_text(refused.text, callable.error().text);
+      port->send(refused);
+    }
     return true;
+  }
   case ipc::LinkType::OpenGroup:
     execute(broker.open_group(id, record.as<ipc::OpenGroup>()));
     return true;

@@ -119,13 +119,13 @@ void Manager::Parts::begin_shutdown() {
   for (const PluginId id : ids) {
     Plugin* plugin = find(id);
     if (plugin == nullptr) continue;
-    const auto force = [this, id](Result<model::PluginInfo>) {};
+    const auto go_on = [this](Result<model::PluginInfo>) { later([this] { shutdown_step(); }); };
     if (plugin->info.state == model::State::Running && !plugin->pending)
-      request(Caller{}, id, lifecycle::Event::Stop, force);
+      request(Caller{}, id, lifecycle::Event::Stop, go_on);
     else if (plugin->info.state == model::State::Loaded && !plugin->pending)
       happen(*plugin, lifecycle::Event::Unload);
     else
-      request(Caller{}, id, lifecycle::Event::ForceUnload, force);
+      request(Caller{}, id, lifecycle::Event::ForceUnload, go_on);
   }
   shutting_down = true;
   auto deadline = loop.after(std::chrono::seconds(3), [this] {

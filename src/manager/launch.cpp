@@ -160,7 +160,7 @@ Plugin& Manager::Parts::enter(const Prepared& prepared, PluginId id, Generation 
   plugin.info.trust = prepared.trust;
   plugin.info.grant = prepared.grant;
   plugin.info.load_time_us = plugin.info.last_activity_us = wall_clock_us();
-  plugin.info.path = path;
+  plugin.info.path = monitor::escape_controls(path);
   plugin.info.sha256 = prepared.package.sha256();
   plugin.signature = prepared.package.signature();
   if (const auto section =
@@ -245,8 +245,8 @@ void Manager::Parts::ask_init(Plugin& plugin) {
   execute(broker.join(party_of(plugin)));
   const auto set = [&](std::string_view key, std::string_view value) {
     ipc::SetConfig config;
-    ipc::put_text(config.key, key);
-    ipc::put_text(config.value, value);
+    put_text(config.key, key);
+    put_text(config.value, value);
     plugin.link->send(config);
   };
   set("mohhos.spin_us", std::to_string(setup.config.spin.count()));

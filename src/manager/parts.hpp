@@ -121,6 +121,7 @@ struct Manager::Parts {
   [[nodiscard]] ipc::Party party_of(const Plugin& plugin) const;
   [[nodiscard]] ipc::Party party_of(const Endpoint& endpoint) const;
   bool serve_broker(PluginId id, const ipc::LinkRecord& record);
+  [[nodiscard]] Result<> may_call(PluginId asker, const ipc::OpenChannel& request) const;
 
   // --- adoption.cpp
   void on_hello(const warden::Hello& hello, sys::Fd listening);

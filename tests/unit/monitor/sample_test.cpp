@@ -1,5 +1,6 @@
 #include "monitor/sample.hpp"
 
+#include <filesystem>
 #include <fstream>
 
 #include <gmock/gmock.h>
