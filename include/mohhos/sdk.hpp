@@ -376,9 +376,9 @@ std::int32_t guard(const mohhos_host_t* host, Hook&& hook) noexcept {
     try {
       std::rethrow_exception(current);
     } catch (const std::exception& exception) {
-      text = std::string("uncaught exception: ") + exception.what();
+      text = std::string(exception.what()) + " (caught by nobody)";
     } catch (...) {
-      text = "uncaught exception that is not a std::exception";
+      text = "an exception that is not a std::exception (caught by nobody)";
     }
   }
   process_host->panic(process_host, text.c_str());
