@@ -34,8 +34,8 @@ struct CompileOptions {
 };
 
 // Resolves symbolic links in the granted paths (the target keeps the granted name, the source is
-// what it leads to: the warden follows none). NotFound, Invalid, TooLarge name the path and what to
-// do. Paths that the caller may not see are left as they are, for the warden to judge. [any]
+// what it leads to: the warden follows none). Invalid, TooLarge name the path and what to do. Paths
+// that the caller cannot see are left as they are, for the warden to judge. [any]
 [[nodiscard]] Result<Spec> compile(const model::Grant& grant, const model::Metadata& metadata,
                                    const SystemLayout& system, const CompileOptions& options = {});
 

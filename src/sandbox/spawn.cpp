@@ -55,6 +55,10 @@ Result<Source> open_source(const Mount& mount) {
     return fail(Code::NoSandbox,
                 "{} is reached through a symbolic link: grant the path that it leads to",
                 mount.source);
+  if (!source.fd && (errno == ENOENT || errno == ENOTDIR))
+    return fail(Code::NotFound,
+                "{} is granted but does not exist: create it, or take it out of the grant",
+                mount.source);
   if (!source.fd) return fail_errno(fmt::format("opening {} for the sandbox", mount.source));
   if (::fstat(source.fd.get(), &source.info) != 0) return fail_errno(mount.source);
   return source;

@@ -211,6 +211,22 @@ TEST_F(Launch, ALinkInTheGrantIsRefusedByTheWarden) {
   EXPECT_THAT(spawned.error().text, testing::HasSubstr("symbolic link"));
 }
 
+TEST_F(Launch, AGrantedPathThatIsMissingIsNamed) {
+  const TemporaryDirectory directory;
+  model::Metadata metadata;
+  auto spec = compile(plain_grant(), metadata, find_system_layout());
+  ASSERT_TRUE(spec);
+  Mount& mount = spec->mounts[spec->mount_count++];
+  mount.kind = MountKind::ReadOnly;
+  std::strcpy(mount.source, (directory.path() / "missing").c_str());
+  std::strcpy(mount.target, "/mnt/missing");
+  const sys::Fd host(::open(SANDBOX_INMATE, O_PATH | O_CLOEXEC));
+  const auto spawned = spawn({.spec = *spec, .ids = {}, .host = host.get(), .arguments = {}});
+  ASSERT_FALSE(spawned);
+  EXPECT_EQ(spawned.error().code, Code::NotFound);
+  EXPECT_THAT(spawned.error().text, testing::HasSubstr("missing is granted but does not exist"));
+}
+
 TEST_F(Launch, AFailureInTheChildComesThroughTheGateWithItsStep) {
   model::Metadata metadata;
   auto spec = compile(plain_grant(), metadata, find_system_layout());
