@@ -1,12 +1,11 @@
-#include "security/toml_guard.hpp"
+#include "security/toml_depth.hpp"
 
 #include <algorithm>
 
 namespace mohhos::security {
 namespace {
 
-constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
-static_assert(kDeepestKey == 16, "the objection says the number");
+constexpr std::size_t kNone = std::string_view::npos;
 
 // The position after the string that starts at `at` (a quote). One that is not closed ends at its
 // line (the parser stops there), or at the end of the text.
@@ -34,26 +33,21 @@ std::size_t skip_string(std::string_view text, std::size_t at) {
 
 } // namespace
 
-std::optional<TomlObjection> guard_toml(std::string_view text) {
-  const auto object = [text](std::size_t at, std::string_view what) {
-    return TomlObjection{static_cast<unsigned>(1 + std::ranges::count(text.substr(0, at), '\n')),
-                         what};
-  };
+std::optional<unsigned> too_deep_line(std::string_view text) {
   std::size_t dots = 0;
-  for (std::size_t i = text.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0;
-       i < text.size();) {
+  for (std::size_t i = 0; i < text.size();) {
     const char c = text[i];
     if (c == '"' || c == '\'') {
       i = skip_string(text, i);
       continue;
     }
     if (c == '#') {
-      i = std::min(text.find('\n', i), text.size());
+      const std::size_t end = text.find('\n', i);
+      i = end == kNone ? text.size() : end;
       continue;
     }
-    if (static_cast<unsigned char>(c) >= 0x80)
-      return object(i, "a character beyond ASCII outside of quotes");
-    if (c == '.' && ++dots >= kDeepestKey) return object(i, "a key of more than 16 parts");
+    if (c == '.' && ++dots >= kDeepestKey)
+      return static_cast<unsigned>(1 + std::ranges::count(text.substr(0, i), '\n'));
     if (c == '\n' || c == '=' || c == ',' || c == '{' || c == '[') dots = 0;
     ++i;
   }
