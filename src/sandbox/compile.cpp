@@ -54,16 +54,12 @@ Result<Mount> make_mount(MountKind kind, std::string_view source, std::string_vi
   return mount;
 }
 
-// What the path leads to. One that we may not look at stays as it is: the warden, who may, follows
-// no links.
-Result<std::string> resolve(const std::string& path) {
+// What the path leads to. One that we cannot look at stays as it is: not every directory is shown
+// to the manager. The warden, who sees it, follows no links and says what is missing.
+std::string resolve(const std::string& path) {
   std::error_code error;
   const fs::path resolved = fs::canonical(path, error);
-  if (!error) return resolved.string();
-  if (error == std::errc::no_such_file_or_directory || error == std::errc::not_a_directory)
-    return fail(Code::NotFound,
-                "{} is granted but does not exist: create it, or take it out of the grant", path);
-  return path;
+  return error ? path : resolved.string();
 }
 
 std::string without_slash(std::string path) {
@@ -73,7 +69,7 @@ std::string without_slash(std::string path) {
 
 Result<> append_device(Spec& spec, const std::string& path) {
   struct stat info{};
-  TRY(const std::string source, resolve(path));
+  const std::string source = resolve(path);
   if (::stat(source.c_str(), &info) != 0) return fail_errno(path);
   if (!S_ISCHR(info.st_mode) && !S_ISBLK(info.st_mode))
     return fail(Code::Invalid, "{} is not a device", path);
@@ -128,7 +124,7 @@ std::vector<Granted> tidy(const model::Acl& acl) {
 Result<> append_granted(Spec& spec, const model::Grant& grant) {
   if (grant.capabilities.has(Capability::Filesystem))
     for (const Granted& granted : tidy(grant.acl)) {
-      TRY(const std::string source, resolve(granted.path));
+      const std::string source = resolve(granted.path);
       TRY(const Mount mount, make_mount(granted.kind, source, granted.path));
       TRY(append(spec, mount));
     }
