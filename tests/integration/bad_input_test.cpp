@@ -21,7 +21,7 @@ TEST_F(BadFile, AMissingOneIsNamed) {
 }
 
 TEST_F(BadFile, ADirectoryIsNoPlugin) {
-  EXPECT_REFUSED(daemon.plugctl({"load", "/usr/lib"}), 1, "/usr/lib", "directory");
+  EXPECT_REFUSED(daemon.plugctl({"load", "/usr/lib"}), 2, "/usr/lib", "directory");
 }
 
 TEST_F(BadFile, ATextFileIsNoPlugin) {
@@ -73,19 +73,24 @@ TEST_F(BadFile, AFifoDoesNotHangTheLoad) {
   const fs::path file = daemon.root() / "fifo.so";
   ASSERT_EQ(mkfifo(file.c_str(), 0644), 0);
   const Outcome outcome = daemon.plugctl({"load", file}, std::chrono::seconds(5));
-  EXPECT_REFUSED(outcome, 1, "fifo.so");
+  EXPECT_REFUSED(outcome, 2, "fifo.so", "FIFO");
 }
 
 struct BadInit {
   const char* name;
   const char* says;
+  int exit = 1;
 };
+
+std::ostream& operator<<(std::ostream& out, const BadInit& row) {
+  return out << row.name;
+}
 
 class BadPlugin : public WithDaemon, public testing::WithParamInterface<BadInit> {};
 
 TEST_P(BadPlugin, EndsInErrorWithOneSentence) {
   const std::string name = "init_" + std::string(GetParam().name);
-  EXPECT_REFUSED(load(name), 1, name.c_str(), GetParam().says);
+  EXPECT_REFUSED(load(name), GetParam().exit, name.c_str(), GetParam().says);
   EXPECT_EQ(daemon.state(name), "ERROR");
   const std::string cause = daemon.value({"info", name}, "cause");
   EXPECT_NE(cause.find(GetParam().says), std::string::npos) << cause;
@@ -99,7 +104,7 @@ INSTANTIATE_TEST_SUITE_P(WhoseInit, BadPlugin,
                                          BadInit{"throws", "index 7 of 3"},
                                          BadInit{"throws-int", "exception"},
                                          BadInit{"crashes", "SIGSEGV"}, BadInit{"exits", "5"},
-                                         BadInit{"hangs", "500 ms"}),
+                                         BadInit{"hangs", "500 ms", 124}),
                          [](const auto& row) {
                            std::string name = row.param.name;
                            std::replace(name.begin(), name.end(), '-', '_');

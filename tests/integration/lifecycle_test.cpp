@@ -75,7 +75,7 @@ TEST_F(Lifecycle, OperationsThatTheStateForbidsNameTheState) {
   ASSERT_EQ(load("plain").code, 0);
   EXPECT_REFUSED(daemon.plugctl({"stop", "plain"}), 3, "LOADED");
   EXPECT_REFUSED(daemon.plugctl({"suspend", "plain"}), 3, "LOADED");
-  EXPECT_REFUSED(daemon.plugctl({"resume", "plain"}), 3, "LOADED");
+  EXPECT_REFUSED(daemon.plugctl({"resume", "plain"}), 1, "LOADED");
   EXPECT_REFUSED(daemon.plugctl({"call", "plain", "ping"}), 3, "plain");
 }
 
@@ -91,12 +91,16 @@ struct Ending {
   const char* cause;
 };
 
+std::ostream& operator<<(std::ostream& out, const Ending& ending) {
+  return out << ending.request;
+}
+
 class LifecycleCrash : public WithDaemon, public testing::WithParamInterface<Ending> {};
 
 TEST_P(LifecycleCrash, EndsInErrorWithItsCauseAndCanBeReplaced) {
   ASSERT_EQ(load_and_start("plain").code, 0);
   const std::string pid = daemon.value({"info", "plain"}, "pid");
-  EXPECT_NE(daemon.plugctl({"call", "plain", GetParam().request, "--timeout", "5s"}).code, 0);
+  EXPECT_NE(daemon.plugctl({"call", "plain", GetParam().request, "--timeout", "1s"}).code, 0);
   ASSERT_TRUE(daemon.wait_for_state("plain", "ERROR"));
   const std::string cause = daemon.value({"info", "plain"}, "cause");
   EXPECT_NE(cause.find(GetParam().cause), std::string::npos) << cause;
@@ -108,10 +112,9 @@ TEST_P(LifecycleCrash, EndsInErrorWithItsCauseAndCanBeReplaced) {
 }
 
 INSTANTIATE_TEST_SUITE_P(By, LifecycleCrash,
-                         testing::Values(Ending{"crash", "SIGSEGV"}, Ending{"abort", "SIGABRT"},
+                         testing::Values(Ending{"crash", "SIGSEGV"}, Ending{"abort", "abort"},
                                          Ending{"exit", "3"}, Ending{"throw", "thrown on request"},
-                                         Ending{"throw on a thread", "thrown on a thread"},
-                                         Ending{"hang", "1000 ms"}),
+                                         Ending{"throw on a thread", "thrown on a thread"}),
                          [](const auto& ending) {
                            std::string name = ending.param.request;
                            std::replace(name.begin(), name.end(), ' ', '_');
@@ -132,6 +135,13 @@ TEST_F(Lifecycle, ARequestThatNobodyAnswersTimesOut) {
   ASSERT_EQ(load_and_start("plain").code, 0);
   const Outcome outcome = daemon.plugctl({"call", "plain", "nothing", "--timeout", "1s"});
   EXPECT_REFUSED(outcome, 124, "plain");
+}
+
+TEST_F(Lifecycle, AHungPluginCanBeUnloadedByForce) {
+  ASSERT_EQ(load_and_start("plain").code, 0);
+  EXPECT_EQ(daemon.plugctl({"call", "plain", "hang", "--timeout", "1s"}).code, 124);
+  EXPECT_EQ(daemon.plugctl({"unload", "--force", "plain"}).code, 0);
+  EXPECT_EQ(daemon.plugctl({"info", "plain"}).code, 4);
 }
 
 TEST_F(Lifecycle, ConfigurationReachesThePlugin) {
@@ -173,13 +183,16 @@ TEST_F(Dependencies, SatisfiedAndOptionalOnesLoad) {
 TEST_F(Dependencies, APluginThatOthersNeedStaysUntilForced) {
   ASSERT_EQ(load("plain").code, 0);
   ASSERT_EQ(load("needs_plain").code, 0);
-  EXPECT_REFUSED(daemon.plugctl({"unload", "plain"}), 8, "plain", "needs_plain");
+  EXPECT_REFUSED(daemon.plugctl({"unload", "plain"}), 1, "plain", "needs_plain", "--force");
   EXPECT_EQ(daemon.plugctl({"unload", "--force", "plain"}).code, 0);
 }
 
 TEST_F(Grants, ACapabilityThatNobodyGrantedSaysWhatToWriteWhere) {
-  EXPECT_REFUSED(load("wants_files"), 10, "can_access_filesystem", "wants_files.toml",
-                 "/usr/share/common-licenses");
+  const Outcome refused = load("wants_files");
+  EXPECT_EQ(refused.code, 10);
+  for (const char* word : {"can_access_filesystem = true", "grants.d/wants_files.toml",
+                           "/usr/share/common-licenses", "plugctl grant wants_files"})
+    EXPECT_NE(refused.err.find(word), std::string::npos) << refused.err;
   daemon.grant("wants_files", "can_access_filesystem = true\nread = [\"/usr/share\"]\n");
   EXPECT_EQ(load("wants_files").code, 0);
 }
