@@ -130,7 +130,9 @@ private:
                                                     .timeout = std::chrono::milliseconds(1),
                                                     .more = type == mohhos::MessageType::Usual});
     if (result == MOHHOS_E_REFUSED || result == MOHHOS_E_TIMED_OUT) return false;
-    mohhos::detail::demand(result, "sending to tokenizer");
+    if (result < 0)
+      throw mohhos::Failure(result,
+                            std::string("sending to tokenizer: ") + mohhos::describe(result));
     return true;
   }
 
