@@ -3,6 +3,7 @@
 #include <poll.h>
 
 #include "api/status.hpp"
+#include "api/utf8.hpp"
 #include "sys/file.hpp"
 #include "sys/memfd.hpp"
 #include "sys/socket.hpp"
@@ -145,7 +146,7 @@ Result<PluginFile> read_plugin_file(const std::filesystem::path& path) {
   PluginFile result{.image = std::move(*image), .request = {}};
   std::error_code ignored;
   const auto absolute = std::filesystem::absolute(path, ignored);
-  result.request.set_path((ignored ? path : absolute.lexically_normal()).native());
+  result.request.set_path(as_utf8((ignored ? path : absolute.lexically_normal()).native()));
   result.request.set_signature(std::move(*signature));
   return result;
 }

@@ -12,9 +12,6 @@ namespace mohhos::api {
 void write_info(const model::PluginInfo& info, v1::PluginInfo& message);
 void write_attempt(const model::Refusal& refusal, v1::Attempt& message);
 void write_walls(model::WallSet walls, google::protobuf::RepeatedPtrField<std::string>* names);
-// Texts that came from plugins are bytes; protobuf's strings must be UTF-8: what is not becomes
-// U+FFFD. [pure]
-[[nodiscard]] std::string as_utf8(std::string_view bytes);
 [[nodiscard]] std::string_view
 trust_name(model::TrustLevel level) noexcept; // "none", "community", … [pure]
 

@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <sys/epoll.h>
 
+#include <google/protobuf/stubs/logging.h>
+
 #include "api/connection.hpp"
 #include "api/status.hpp"
 #include "sys/socket.hpp"
@@ -103,6 +105,9 @@ RpcServer::~RpcServer() {
 
 Result<RpcServer> RpcServer::open(sys::Loop& loop, sys::Fd listening, ServerLimits limits,
                                   Service service) {
+  // libprotobuf writes a line to stderr for every string that is no UTF-8: a stranger's way into
+  // our log. What is wrong with a message is in our answers.
+  google::protobuf::SetLogHandler(nullptr);
   auto state = std::make_unique<State>(loop, limits, std::move(service));
   state->listening = std::move(listening);
   state->reserve = sys::Fd(::open("/dev/null", O_RDONLY | O_CLOEXEC));

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "api/convert.hpp"
+#include "api/utf8.hpp"
 #include "manager/manager.hpp"
 #include "mohhos/v1/control.pb.h"
 #include "sys/memfd.hpp"

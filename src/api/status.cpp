@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "api/utf8.hpp"
 #include "mohhos/v1/control.pb.h"
 
 namespace mohhos::api {
@@ -63,7 +64,7 @@ Code code_of(GrpcCode code) noexcept {
 
 void write_status(const Error& error, ttrpc::Status& status) {
   status.set_code(static_cast<std::int32_t>(grpc_code(error.code)));
-  status.set_message(error.text);
+  status.set_message(as_utf8(error.text));
   v1::ErrorDetail detail;
   detail.set_code(static_cast<std::uint32_t>(error.code));
   detail.set_name(std::string(code_name(error.code)));
