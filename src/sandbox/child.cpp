@@ -164,7 +164,7 @@ void place_tree(int tree, int directory, const char* leaf, Step step, const char
   ::close(target);
 }
 
-// 5 and 6. Each mount in its place: the mount point made, the tree moved onto it.
+// 6 and 7. Each mount in its place: the mount point made, the tree moved onto it.
 void place(int root, const PlannedMount& mount) noexcept {
   const Step step = mount.device ? Step::Devices : Step::Mounts;
   const char* leaf = nullptr;
@@ -184,7 +184,8 @@ void place(int root, const PlannedMount& mount) noexcept {
   ::close(directory);
 }
 
-// 7. /tmp is the only thing that can be written, and nothing in it can be executed.
+// 5. /tmp is the only thing of its own that can be written, and nothing in it can be executed.
+// Before the mounts, which may have their places in it.
 void make_tmp(int root, const ChildPlan& plan) noexcept {
   expect(::mkdirat(root, "tmp", 0700) == 0, Step::Tmp, Wall::PrivateRoot, "/tmp");
   const std::array<Option, 3> options = {
@@ -280,8 +281,8 @@ void run_child(const ChildPlan& plan) noexcept {
   expect(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0, Step::PrivateMounts,
          Wall::MountNamespace, "making / private");                 // 3
   const int root = make_root();                                     // 4
-  for (const PlannedMount& mount : plan.mounts) place(root, mount); // 5, 6
-  make_tmp(root, plan);                                             // 7
+  make_tmp(root, plan);                                             // 5
+  for (const PlannedMount& mount : plan.mounts) place(root, mount); // 6, 7
   seal_root(root);                                                  // 8
   pivot(root);                                                      // 9
   sort_descriptors(plan);                                           // 10

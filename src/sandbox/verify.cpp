@@ -68,8 +68,7 @@ bool lies_in(std::string_view path, std::string_view directory) {
 }
 
 // Places that are ours, or that must not exist.
-constexpr std::array<std::string_view, 5> kReserved = {"/tmp", "/plugin", "/proc", "/sys",
-                                                       kProbePath};
+constexpr std::array<std::string_view, 4> kReserved = {"/plugin", "/proc", "/sys", kProbePath};
 
 Result<> check_mount(const Mount& mount, std::size_t index) {
   const auto bad = [&](std::string_view what) {
@@ -81,7 +80,10 @@ Result<> check_mount(const Mount& mount, std::size_t index) {
   for (const std::string_view reserved : kReserved)
     if (lies_in(mount.target, reserved))
       return bad(fmt::format("target '{}' is reserved", mount.target));
-  if (lies_in("/dev", mount.target)) return bad("a target may not be /dev itself");
+  // (Below them it may: the operator's files can lie anywhere.)
+  for (const std::string_view whole : {"/dev", "/tmp"})
+    if (lies_in(whole, mount.target))
+      return bad(fmt::format("a target may not be {} itself", whole));
   switch (mount.kind) {
   case MountKind::Link:
     if (mount.source[0] == 0) return bad("a link without text");

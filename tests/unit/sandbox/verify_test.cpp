@@ -71,7 +71,7 @@ TEST(VerifySpec, NamesTheFieldThatIsOutOfBounds) {
 TEST(VerifySpec, RefusesPathsThatAreNotNormalOrOurs) {
   for (const char* target :
        {"", "/", "usr", "/a/", "/a//b", "/a/./b", "/a/../b", "/..", "/proc", "/proc/1", "/sys",
-        "/tmp", "/tmp/x", "/plugin", "/plugin/plugin.so", "/dev", "/.wall"}) {
+        "/tmp", "/plugin", "/plugin/plugin.so", "/dev", "/.wall"}) {
     Spec spec = example();
     add(spec, MountKind::ReadOnly, "/usr/share", target);
     EXPECT_FALSE(verify_spec(spec)) << target;
