@@ -51,7 +51,7 @@ typedef struct {
     priority_t priority;
 } plugin_message_t;
 
-/* Sends a copy of data[0..data_size); the caller keeps `data`. Returns when the message is published in the
+/* Sends a copy of data[0..data_size) without asking for an answer (plugin_call does); the caller keeps `data`. Returns when the message is published in the
  * receiver's ring: from then on it survives the death of either side. Reads type, data_size, data and
  * priority; on success fills id, sender, receiver and timestamp (nanoseconds of CLOCK_MONOTONIC). Waits for
  * room for at most a second.
@@ -67,6 +67,15 @@ MOHHOS_API int plugin_receive_message(plugin_message_t* message, uint32_t timeou
 /* Frees message->data as plugin_receive_message allocated it and sets it to NULL; the struct is the caller's.
  * NULL is allowed. Never for a message whose data is the caller's own. */
 MOHHOS_API void plugin_message_free(plugin_message_t* message);
+
+/* (ours) Sends a request and waits for its answer: type, data and priority of *request are read, type 0 means
+ * MSG_PLUGIN_DATA_REQUEST. *response is overwritten whole; its data is a copy that the caller frees with
+ * plugin_message_free. Messages that arrive meanwhile wait for plugin_receive_message; other threads' messages wait
+ * until the answer is there.
+ * Errors: as plugin_send_message, and TIMED_OUT (no answer), PEER_GONE, PEER_RESTARTED (the one that was asked is
+ * not there any more), PLUGIN_FAILED (it answered 'no': plugin_last_error() has its words). */
+MOHHOS_API int plugin_call(plugin_id_t target, const plugin_message_t* request, plugin_message_t* response,
+                           uint32_t timeout_ms);
 
 /* A copy to every plugin of that type that runs and whose ACL allows it. Returns how many got it, or a
  * negative error. message->receiver is 0 afterwards. */

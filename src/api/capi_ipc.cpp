@@ -89,21 +89,25 @@ Result<std::uint64_t> send(ipc::Endpoint& endpoint, PluginId target, const ipc::
   return id;
 }
 
+// Throws std::bad_alloc, and then has changed nothing.
+void write_message(const ipc::MessageInfo& info, PluginId sender, PluginId receiver,
+                   std::span<const std::byte> payload, plugin_message_t& out) {
+  void* data = payload.empty() ? nullptr : allocate<std::byte>(payload.size());
+  if (data != nullptr) std::memcpy(data, payload.data(), payload.size());
+  out = {.id = info.id,
+         .sender = sender.value,
+         .receiver = receiver.value,
+         .type = static_cast<message_type_t>(info.type),
+         .data_size = static_cast<std::uint32_t>(payload.size()),
+         .data = data,
+         .timestamp = info.timestamp_ns,
+         .priority = static_cast<priority_t>(static_cast<int>(info.priority) + PRIORITY_LOW)};
+}
+
 // Copies a received message out and gives the ring its room back.
 void deliver(Connection& one, plugin_message_t& out) {
   const ipc::Message& message = *one.undelivered;
-  const std::size_t size = message.payload.size();
-  void* data = size == 0 ? nullptr : allocate<std::byte>(size);
-  if (size != 0) std::memcpy(data, message.payload.data(), size);
-  out = {.id = message.info.id,
-         .sender = message.sender.value,
-         .receiver = one.own_id.value,
-         .type = static_cast<message_type_t>(message.info.type),
-         .data_size = static_cast<std::uint32_t>(size),
-         .data = data,
-         .timestamp = message.info.timestamp_ns,
-         .priority =
-             static_cast<priority_t>(static_cast<int>(message.info.priority) + PRIORITY_LOW)};
+  write_message(message.info, message.sender, one.own_id, message.payload, out);
   one.endpoint->release(message);
   one.undelivered.reset();
 }
@@ -180,6 +184,24 @@ int plugin_send_message(plugin_id_t target, plugin_message_t* message) {
       message->sender = connection().own_id.value;
       message->receiver = target;
       message->timestamp = ipc::monotonic_ns();
+      return {};
+    });
+  });
+}
+
+int plugin_call(plugin_id_t target, const plugin_message_t* request, plugin_message_t* response,
+                uint32_t timeout_ms) {
+  return guarded([&]() -> Result<> {
+    TRY(ipc::Outgoing about, outgoing_of(request));
+    if (target == 0) return fail(Code::Invalid, "0 is no plugin's id");
+    if (response == nullptr) return fail(Code::Invalid, "the response is NULL");
+    if (about.type == ipc::MessageType::Init) about.type = ipc::MessageType::DataRequest;
+    const Monotonic deadline = from_now(std::chrono::milliseconds(timeout_ms));
+    return with_endpoint([&](ipc::Endpoint& endpoint) -> Result<> {
+      TRY(const ChannelId channel, endpoint.open_channel(PluginId{target}, deadline));
+      TRY(const ipc::Answer answer,
+          endpoint.call_and_wait(channel, about, bytes_of(*request), deadline));
+      write_message(answer.info, PluginId{target}, connection().own_id, answer.payload, *response);
       return {};
     });
   });

@@ -1,8 +1,8 @@
 /* The two C tests of US-004 as they stand there, against a running mohhosd, and what else a program in C does
  * with libmohhos.
  *
- * Run in a directory with test_plugin.so and test_plugin.so.minisig (a plugin that takes messages from
- * "application"), MOHHOS_SOCKET naming the daemon's socket. Exit status 0: all held. */
+ * Run in a directory with test_plugin.so and test_plugin.so.minisig (tests/integration/plugins/
+ * plain.cpp: takes messages from "application", answers "ping" with "pong"), MOHHOS_SOCKET naming the daemon's socket. Exit status 0: all held. */
 #undef NDEBUG
 #include <assert.h>
 #include <stdio.h>
@@ -101,6 +101,18 @@ static void test_messages(void) {
     if (result == 0) plugin_message_free(&received);
 }
 
+static void test_call(void) {
+    char ping[] = "ping";
+    plugin_message_t request = {.data_size = 4, .data = ping};
+    plugin_message_t response;
+    assert(plugin_call(target_plugin_id, &request, &response, 5000) == 0);
+    assert(response.type == MSG_PLUGIN_DATA_RESPONSE && response.sender == target_plugin_id);
+    assert(response.data_size == 4 && memcmp(response.data, "pong", 4) == 0);
+    plugin_message_free(&response);
+    assert(response.data == NULL);
+    assert(plugin_call(424242, &request, &response, 5000) == PLUGIN_E_NOT_FOUND);
+}
+
 static void test_connection(void) {
     assert(mohhos_connect("/nowhere/control.sock") == PLUGIN_E_UNREACHABLE);
     assert(mohhos_connect(NULL) == 0);
@@ -114,6 +126,7 @@ int main(void) {
     test_lifecycle();
     test_plugin_ipc();
     test_messages();
+    test_call();
     test_connection();
     assert(plugin_stop(target_plugin_id) == 0);
     assert(plugin_unload(target_plugin_id) == 0);

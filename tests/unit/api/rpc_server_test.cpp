@@ -144,6 +144,10 @@ struct Breach {
   const char* says;
 };
 
+void PrintTo(const Breach& breach, std::ostream* out) {
+  *out << breach.name;
+}
+
 class Breaches : public ::testing::TestWithParam<Breach> {};
 
 TEST_P(Breaches, GetASentenceAndTheEnd) {
