@@ -15,12 +15,9 @@ static void attack(void) {
   attempt("acct", syscall(SYS_acct, "/tmp/acct"));
   attempt("quotactl", syscall(SYS_quotactl, 0, "/", 0, zeros));
   attempt("syslog", syscall(SYS_syslog, 3, zeros, sizeof zeros));
-  attempt("swapon", syscall(SYS_swapon, "/tmp/x", 0));
   attempt("modify_ldt", syscall(SYS_modify_ldt, 0, zeros, sizeof zeros));
-  attempt("iopl", syscall(SYS_iopl, 3));
   attempt("vmsplice", syscall(SYS_vmsplice, 3, zeros, 1, 0));
   attempt("move_pages", syscall(SYS_move_pages, 1, 0, zeros, zeros, zeros, 0));
-  attempt("lookup_dcookie", syscall(SYS_lookup_dcookie, 0, zeros, 1));
 }
 
 EVIL_PLUGIN;

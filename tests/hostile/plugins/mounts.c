@@ -10,7 +10,6 @@ static void attack(void) {
   attempt("mount cgroup2", mount("none", "/tmp", "cgroup2", 0, NULL));
   attempt("remount /", mount(NULL, "/", NULL, MS_REMOUNT | MS_BIND, NULL));
   attempt("umount", umount2("/plugin", MNT_DETACH));
-  attempt("pivot_root", syscall(SYS_pivot_root, "/tmp", "/tmp"));
   attempt("chroot", chroot("/tmp"));
   attempt("open_tree", syscall(SYS_open_tree, AT_FDCWD, "/", 1));
   attempt("move_mount", syscall(SYS_move_mount, 3, "", AT_FDCWD, "/tmp", 4));

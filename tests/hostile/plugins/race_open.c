@@ -18,7 +18,7 @@ static void* flips(void* unused) {
 static void attack(void) {
   pthread_t thread;
   if (pthread_create(&thread, NULL, flips, NULL) != 0) return;
-  for (int i = 0; i < 5000; ++i) {
+  for (int i = 0; i < 300; ++i) {
     const int fd = open(path, O_RDONLY);
     if (fd < 0) continue;
     char start[4] = {0};
