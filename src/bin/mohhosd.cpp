@@ -16,11 +16,11 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "sys/daemon_log.hpp"
 #include "sys/exec.hpp"
 #include "sys/mount.hpp"
 #include "sys/process.hpp"
 #include "sys/socket.hpp"
-#include "warden/log.hpp"
 #include "warden/warden.hpp"
 
 namespace {
@@ -120,8 +120,8 @@ Result<int> serve(Parts& parts) {
   TRY(parts.signals, sys::make_signalfd({SIGTERM, SIGINT, SIGHUP}));
   TRY(parts.control, open_control_socket(parts));
   const auto swept = parts.cgroups.sweep();
-  if (!swept) say("removing what a former life left: {}", swept.error().text);
-  if (swept && *swept > 0) say("removed {} control groups of a former life", *swept);
+  if (!swept) sys::say("removing what a former life left: {}", swept.error().text);
+  if (swept && *swept > 0) sys::say("removed {} control groups of a former life", *swept);
   Warden warden(loop, parts);
   TRY(warden.start());
   return loop.run();
@@ -165,6 +165,6 @@ int main(int argc, char** argv) {
   if (options.done) return *options.done;
   const auto status = run(options);
   if (status) return *status;
-  say("{}", status.error().text);
+  sys::say("{}", status.error().text);
   return exit_code(status.error().code);
 }

@@ -12,6 +12,7 @@
 
 #include "base/check.hpp"
 #include "base/error.hpp"
+#include "base/fixed_text.hpp"
 #include "ipc/link.hpp"
 #include "sys/fd.hpp"
 
@@ -53,14 +54,6 @@ template <class T>
   requires kIsLinkRecord<T>
 [[nodiscard]] Result<> send_link_record(int link, const T& record, std::span<const int> fds = {}) {
   return send_link_bytes(link, std::as_bytes(std::span(&record, 1)), fds);
-}
-
-// Copies a text into a record's array, cut to fit, the rest zeroed. [pure]
-template <std::size_t N>
-void put_text(char (&array)[N], std::string_view text) {
-  const std::size_t size = text.size() < N - 1 ? text.size() : N - 1;
-  std::memset(array, 0, N);
-  std::memcpy(array, text.data(), size);
 }
 
 } // namespace mohhos::ipc

@@ -154,7 +154,7 @@ void Host::obey(const ipc::Operate& order) {
   done.operation = order.operation;
   if (!result) {
     done.code = static_cast<std::int32_t>(result.error().code);
-    ipc::put_text(done.text, result.error().text);
+    put_text(done.text, result.error().text);
   }
   // A manager that is just being replaced does not read: wait for it, the answer must not be lost.
   for (;;) {

@@ -274,7 +274,7 @@ void HostTable::log(std::int32_t level, std::string_view text) noexcept {
                    ? static_cast<std::uint32_t>(level)
                    : std::uint32_t{MOHHOS_LOG_INFO};
   line.dropped = lines_lost_.exchange(0);
-  ipc::put_text(line.text, text);
+  put_text(line.text, text);
   if (!ipc::send_link_record(endpoint_.link_fd(), line)) lines_lost_ += line.dropped + 1;
 }
 

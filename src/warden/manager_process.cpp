@@ -1,4 +1,5 @@
 #include "warden/manager_process.hpp"
+#include "sys/daemon_log.hpp"
 
 #include <array>
 #include <csignal>
@@ -12,7 +13,6 @@
 #include "sys/exec.hpp"
 #include "sys/file.hpp"
 #include "sys/process.hpp"
-#include "warden/log.hpp"
 
 namespace mohhos::warden {
 namespace {
@@ -91,7 +91,7 @@ Result<sys::Fd> start_manager(const ManagerStart& start) {
   if (pid < 0) return fail_errno("fork");
   if (pid > 0) return sys::open_pidfd(pid); // ours, not reaped yet: the number is still its own
   if (auto failed = become_manager(start, parent); !failed)
-    say("mohhos-manager cannot be started: {}", failed.error().text);
+    sys::say("mohhos-manager cannot be started: {}", failed.error().text);
   ::_exit(127);
 }
 

@@ -79,12 +79,6 @@ bool is_name(std::span<const char> text) {
                      [&](char c) { return alphanumeric(c) || c == '_' || c == '-'; });
 }
 
-void put_text(std::span<char> into, std::string_view text) {
-  const std::size_t size = std::min(text.size(), into.size() - 1);
-  std::memcpy(into.data(), text.data(), size);
-  into[size] = '\0';
-}
-
 Result<Request> parse_request(std::span<const std::byte> bytes, std::size_t descriptors) {
   const auto header = Reader(bytes).at<Header>(0);
   if (!header) return fail(Code::Malformed, "a message of {} bytes", bytes.size());

@@ -4,10 +4,10 @@
 #pragma once
 
 #include <span>
-#include <string_view>
 #include <variant>
 
 #include "base/error.hpp"
+#include "base/fixed_text.hpp"
 #include "warden/protocol.hpp"
 
 namespace mohhos::warden {
@@ -20,9 +20,6 @@ using Request = std::variant<Signal, Launch, Target, Keep, Forget>;
 
 // [a-z0-9][a-z0-9_-]*, ended inside the array: fit to be a part of a path. [pure]
 [[nodiscard]] bool is_name(std::span<const char> text);
-
-// Copies text into a message's array, cut to fit, always terminated. [pure]
-void put_text(std::span<char> into, std::string_view text);
 
 template <class T>
 std::span<const std::byte> bytes_of(const T& message) {

@@ -1,4 +1,5 @@
 #include "warden/warden.hpp"
+#include "sys/daemon_log.hpp"
 
 #include <algorithm>
 #include <csignal>
@@ -11,7 +12,6 @@
 #include "base/check.hpp"
 #include "sys/process.hpp"
 #include "sys/socket.hpp"
-#include "warden/log.hpp"
 #include "warden/messages.hpp"
 
 namespace mohhos::warden {
@@ -78,7 +78,7 @@ void Warden::start_manager_later() {
   later(restart_, backoff_, [this] {
     auto started = start_new_manager();
     if (started) return;
-    say("a new manager cannot be started, trying again: {}", started.error().text);
+    sys::say("a new manager cannot be started, trying again: {}", started.error().text);
     start_manager_later();
   });
   backoff_ = std::min(backoff_ * 2, kLongestBackoff);
@@ -119,7 +119,7 @@ void Warden::hand_over() {
 void Warden::end_manager(const Error& why) {
   if (!manager_ || draining_) return;
   if (phase_ != Phase::Killing && why.code != Code::PeerGone)
-    say("killing the manager: {}", why.text);
+    sys::say("killing the manager: {}", why.text);
   manager_->condemned = true;
   static_cast<void>(sys::send_signal(manager_->pidfd.get(), SIGKILL));
 }
@@ -141,18 +141,18 @@ void Warden::on_manager_end() {
   const int value = status ? (*status)->value : 1;
   const std::string how = fmt::format("{} {}", signaled ? "signal" : "status", value);
   if (phase_ == Phase::Asking) {
-    say("the manager ended during the shutdown ({})", how);
+    sys::say("the manager ended during the shutdown ({})", how);
     return kill_all();
   }
   if (phase_ == Phase::Starting && !signaled) { // it has said why
-    say("the manager did not start ({})", how);
+    sys::say("the manager did not start ({})", how);
     status_ = value != 0 && value != 127 ? value : 1;
     return kill_all();
   }
   ++restarts_;
   if (was_stable) backoff_ = kFirstBackoff;
-  say("the manager ended ({}); a new one takes over {} plugins in {} ms", how, processes_.size(),
-      backoff_.count());
+  sys::say("the manager ended ({}); a new one takes over {} plugins in {} ms", how,
+           processes_.size(), backoff_.count());
   start_manager_later();
 }
 
@@ -198,7 +198,7 @@ void Warden::act(const Signal& signal, std::vector<sys::Fd>) {
   }
   if (phase_ != Phase::Starting) return;
   phase_ = Phase::Serving;
-  say("ready at {}", parts_.place.paths.socket().native());
+  sys::say("ready at {}", parts_.place.paths.socket().native());
   static_cast<void>(::sd_notify(0, "READY=1"));
 }
 
@@ -218,7 +218,7 @@ void Warden::act(const Launch& order, std::vector<sys::Fd> fds) {
 }
 
 void Warden::tell_failed(const Launch& order, const Error& error, model::WallSet missing) {
-  say("{}: not launched: {}", order.name, error.text);
+  sys::say("{}: not launched: {}", order.name, error.text);
   LaunchFailed failed;
   failed.header.sequence = order.header.sequence;
   failed.plugin_id = order.plugin_id;
@@ -300,13 +300,13 @@ bool Warden::report(const Attempt& attempt) {
 void Warden::on_launched(Process& process) {
   auto pidfd = process.pidfd().duplicate();
   if (!pidfd) {
-    say("{}: {}", process.order().name, pidfd.error().text);
+    sys::say("{}: {}", process.order().name, pidfd.error().text);
     static_cast<void>(process.kill());
     return;
   }
-  say("{}: process {}, confined ({}) in {} µs", process.order().name, process.launched().pid,
-      model::level_name(model::level_of(process.launched().standing)),
-      process.launched().spawn_us + process.launched().confine_us);
+  sys::say("{}: process {}, confined ({}) in {} µs", process.order().name, process.launched().pid,
+           model::level_name(model::level_of(process.launched().standing)),
+           process.launched().spawn_us + process.launched().confine_us);
   tell(process.launched(), {std::make_shared<const sys::Fd>(*std::move(pidfd))});
 }
 
@@ -317,8 +317,8 @@ void Warden::on_refused(Process& process, const Error& error, model::WallSet mis
 }
 
 void Warden::on_exited(Process& process) {
-  say("{}: process {} ended ({})", process.order().name, process.launched().pid,
-      exit_words(process.exited()));
+  sys::say("{}: process {} ended ({})", process.order().name, process.launched().pid,
+           exit_words(process.exited()));
   tell(process.exited());
   if (phase_ == Phase::Killing) {
     let_go(process.order().plugin_id);
@@ -362,12 +362,12 @@ void Warden::shut_down() {
   static_cast<void>(::sd_notify(0, "STOPPING=1"));
   if (phase_ != Phase::Serving || !manager_) return kill_all();
   phase_ = Phase::Asking;
-  say("ending: {} plugins", processes_.size());
+  sys::say("ending: {} plugins", processes_.size());
   Signal shutdown;
   shutdown.header.type = MessageType::Shutdown;
   tell(shutdown);
   later(deadline_, kUnloadDeadline, [this] {
-    say("the manager has not unloaded everything in {} s", kUnloadDeadline.count());
+    sys::say("the manager has not unloaded everything in {} s", kUnloadDeadline.count());
     kill_all();
   });
 }
@@ -376,7 +376,7 @@ void Warden::kill_all() {
   phase_ = Phase::Killing;
   restart_.reset();
   later(deadline_, kKillDeadline, [this] {
-    say("{} processes do not end; giving up", processes_.size() + departed_.size());
+    sys::say("{} processes do not end; giving up", processes_.size() + departed_.size());
     loop_.stop(1);
   });
   if (manager_) static_cast<void>(sys::send_signal(manager_->pidfd.get(), SIGKILL));

@@ -40,8 +40,8 @@ public:
 
   void set(std::string_view key, std::string_view value) {
     ipc::SetConfig setting;
-    ipc::put_text(setting.key, key);
-    ipc::put_text(setting.value, value);
+    put_text(setting.key, key);
+    put_text(setting.value, value);
     EXPECT_TRUE(ipc::send_link_record(link_.get(), setting));
   }
 
@@ -106,7 +106,7 @@ public:
     opened.ring_bytes = kRing;
     opened.role = ipc::Role::Receive;
     opened.peer_generation = opened.ring_generation = 1;
-    ipc::put_text(opened.peer_name, peer_name);
+    put_text(opened.peer_name, peer_name);
     EXPECT_TRUE(ipc::send_link_record(link_.get(), opened, receiver->in_order()));
     auto channel = ipc::SendingChannel::attach(std::move(*sender), kRing, 1);
     EXPECT_TRUE(channel);

@@ -1,6 +1,7 @@
-#include "warden/log.hpp"
+#include "sys/daemon_log.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <ctime>
 #include <string>
@@ -9,7 +10,7 @@
 
 #include "sys/file.hpp"
 
-namespace mohhos::warden {
+namespace mohhos::sys {
 
 void say_line(std::string_view text) {
   std::string line;
@@ -20,7 +21,8 @@ void say_line(std::string_view text) {
     ::gmtime_r(&now, &parts);
     line.assign(stamp, std::strftime(stamp, sizeof stamp, "%FT%TZ ", &parts));
   }
-  line += "mohhosd: ";
+  line += program_invocation_short_name;
+  line += ": ";
   line += text;
   std::ranges::replace_if(line, [](char c) { return (c >= 0 && c < ' ') || c == 0x7f; }, '?');
   line += '\n';
@@ -28,4 +30,4 @@ void say_line(std::string_view text) {
   static_cast<void>(sys::write_all(STDERR_FILENO, line));
 }
 
-} // namespace mohhos::warden
+} // namespace mohhos::sys
