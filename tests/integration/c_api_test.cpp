@@ -1,0 +1,21 @@
+// US-004's own two tests, as they stand in the specification, and the rest of the C API: a program
+// in C against this daemon.
+#include <gtest/gtest.h>
+
+#include "fixture.hpp"
+
+namespace mohhos::test {
+namespace {
+
+using CApi = WithDaemon;
+
+TEST_F(CApi, PassesTheTestsOfUs004) {
+  (void)daemon.sign(plugin_file("plain"), "test_plugin.so");
+  const Outcome outcome =
+      run({"env", "-C", daemon.root(), US004_C_TESTS}, {{"MOHHOS_SOCKET", daemon.socket()}});
+  EXPECT_EQ(outcome.code, 0) << outcome.out << outcome.err << daemon.log();
+  expect_serving();
+}
+
+} // namespace
+} // namespace mohhos::test
