@@ -7,6 +7,7 @@
 #include <spdlog/spdlog.h>
 
 #include "manager/parts.hpp"
+#include "sandbox/syscalls.hpp"
 #include "sys/mapping.hpp"
 #include "sys/memfd.hpp"
 
@@ -52,15 +53,19 @@ void Manager::Parts::keep(PluginId id, KeepKind kind, std::uint64_t key, int fd)
                });
 }
 
-void Manager::Parts::save(const Plugin& plugin) {
-  const bool asked = plugin.pending && plugin.pending->operation != ipc::Operation{};
-  const std::string bytes =
-      serialize(SavedPlugin{plugin.info, plugin.signature, plugin.manifest,
-                            asked ? plugin.pending->operation : ipc::Operation{}, plugin.sequence});
+void Manager::Parts::save(Plugin& plugin) {
+  SavedPlugin saved{
+      .info = plugin.info, .signature = plugin.signature, .manifest = plugin.manifest};
+  if (plugin.pending) saved.pending = plugin.pending->operation;
+  saved.sequence = plugin.sequence;
+  saved.attempts = plugin.attempts.entries();
+  saved.attempts_lost = plugin.attempts.lost();
+  const std::string bytes = serialize(saved);
   auto memory = sys::make_sealed("record", std::as_bytes(std::span(bytes)));
   if (!memory)
     return spdlog::error("the record of {} cannot be kept: {}", plugin.info.metadata.name,
                          memory.error().text);
+  plugin.saved_attempts = plugin.attempts.revision();
   keep(plugin.info.id, KeepKind::Record, 0, memory->get());
 }
 
@@ -182,6 +187,10 @@ Result<> Manager::Parts::adopt_plugin(PluginId id, Inheritance& heir) {
   plugin.manifest = saved.manifest;
   plugin.sequence = saved.sequence;
   plugin.adopted = true;
+  std::vector<model::Refusal> attempts = saved.attempts;
+  for (model::Refusal& attempt : attempts)
+    sandbox::put_into_words(attempt, plugin.info.metadata.name, plugin.info.grant.capabilities);
+  plugin.attempts = monitor::Attempts(std::move(attempts), saved.attempts_lost);
   plugins.emplace(id, std::move(owned));
   registry.insert({id, plugin.info.metadata, !error});
   if (!heir.running) return {};

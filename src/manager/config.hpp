@@ -64,6 +64,9 @@ struct Config {
 [[nodiscard]] model::ResourceLimits lower_limits(model::ResourceLimits limits,
                                                  const model::ResourceLimits& ceiling);
 
+// docs/configuration.md, whole. [pure]
+[[nodiscard]] std::string describe_config();
+
 // All files that exist; none is fine. [any]
 [[nodiscard]] Result<Config> read_config(const model::Paths& paths);
 

@@ -132,7 +132,7 @@ struct Manager::Parts {
   void go_on(Plugin& plugin, const SavedPlugin& saved);
   void adopt_channels();
   void keep(PluginId id, warden::KeepKind kind, std::uint64_t key, int fd);
-  void save(const Plugin& plugin);
+  void save(Plugin& plugin);
   void save_manager();
 
   // --- reports.cpp

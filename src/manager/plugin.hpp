@@ -49,6 +49,7 @@ struct Plugin {
 
   monitor::LogStore logs;
   monitor::Attempts attempts;
+  std::uint64_t saved_attempts = 0; // their revision in the record
   monitor::Sources sources;
   std::optional<monitor::Sample> previous;
   std::optional<monitor::Sample> last;

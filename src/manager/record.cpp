@@ -1,5 +1,7 @@
 #include "manager/record.hpp"
 
+#include <algorithm>
+
 #include "mohhos/v1/record.pb.h"
 #include "security/manifest.hpp"
 
@@ -75,6 +77,34 @@ model::ResourceLimits take(const pb::Limits& from) {
           .max_tmp_files = from.max_tmp_files()};
 }
 
+void put(const model::Refusal& from, pb::AttemptRecord& to) {
+  to.set_allowed(from.verdict == model::Verdict::Allowed);
+  to.set_self_reported(from.self_reported);
+  to.set_syscall(from.syscall);
+  to.mutable_arguments()->Assign(from.arguments.begin(), from.arguments.end());
+  to.set_instruction(from.instruction);
+  to.set_path(from.path);
+  to.set_count(from.count);
+  to.set_first_us(from.first_us);
+  to.set_last_us(from.last_us);
+}
+
+model::Refusal take(const pb::AttemptRecord& from) {
+  model::Refusal to;
+  to.verdict = from.allowed() ? model::Verdict::Allowed : model::Verdict::Refused;
+  to.self_reported = from.self_reported();
+  to.syscall = from.syscall();
+  const auto count =
+      std::min<std::size_t>(to.arguments.size(), static_cast<std::size_t>(from.arguments_size()));
+  std::copy_n(from.arguments().begin(), count, to.arguments.begin());
+  to.instruction = from.instruction();
+  to.path = from.path();
+  to.count = from.count();
+  to.first_us = from.first_us();
+  to.last_us = from.last_us();
+  return to;
+}
+
 template <class Message>
 Result<Message> parse(std::span<const std::byte> bytes) {
   Message message;
@@ -109,6 +139,8 @@ std::string serialize(const SavedPlugin& plugin) {
   record.set_sha256(info.sha256);
   record.set_pending(static_cast<std::uint32_t>(plugin.pending));
   record.set_sequence(plugin.sequence);
+  for (const model::Refusal& attempt : plugin.attempts) put(attempt, *record.add_attempts());
+  record.set_attempts_lost(plugin.attempts_lost);
   return record.SerializeAsString();
 }
 
@@ -144,6 +176,9 @@ Result<SavedPlugin> parse_plugin_record(std::span<const std::byte> bytes) {
   plugin.info.sha256 = record.sha256();
   plugin.pending = static_cast<ipc::Operation>(record.pending());
   plugin.sequence = record.sequence();
+  for (const pb::AttemptRecord& attempt : record.attempts())
+    plugin.attempts.push_back(take(attempt));
+  plugin.attempts_lost = record.attempts_lost();
   return plugin;
 }
 

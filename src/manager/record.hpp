@@ -9,15 +9,18 @@
 #include "base/error.hpp"
 #include "ipc/link.hpp"
 #include "model/info.hpp"
+#include "model/refusal.hpp"
 
 namespace mohhos::manager {
 
 struct SavedPlugin {
   model::PluginInfo info; // what restores it: not the process, not samples
-  std::string signature;
-  std::string manifest;
+  std::string signature{};
+  std::string manifest{};
   ipc::Operation pending{}; // 0: none
   std::uint32_t sequence = 0;
+  std::vector<model::Refusal> attempts{}; // without their words: those are found again
+  std::uint64_t attempts_lost = 0;
 };
 
 struct SavedEndpoint {

@@ -67,6 +67,7 @@ void Manager::Parts::sample_all() {
   std::vector<std::pair<PluginId, std::string>> over;
   for (auto& [id, plugin] : plugins) {
     if (!plugin->process || plugin->info.pid == 0) continue;
+    if (plugin->attempts.revision() != plugin->saved_attempts) save(*plugin);
     auto now = monitor::take_sample(plugin->sources, loop.now());
     if (!now) continue;
     if (plugin->last && now->cpu > plugin->last->cpu)

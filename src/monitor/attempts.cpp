@@ -12,7 +12,12 @@ bool same_kind(const model::Refusal& a, const model::Refusal& b) {
 
 } // namespace
 
+Attempts::Attempts(std::vector<model::Refusal> entries, std::uint64_t lost) : lost_(lost) {
+  for (model::Refusal& entry : entries) static_cast<void>(add(std::move(entry)));
+}
+
 bool Attempts::add(model::Refusal attempt) {
+  ++revision_;
   const bool refused = attempt.verdict == model::Verdict::Refused;
   const auto known =
       std::ranges::find_if(entries_, [&](const auto& entry) { return same_kind(entry, attempt); });

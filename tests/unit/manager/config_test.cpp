@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -95,6 +96,21 @@ TEST(Config, LaterFilesWin) {
 
 TEST(Config, NoFileAtAllIsFine) {
   EXPECT_TRUE(read_config(model::paths_under("/nonexistent")));
+}
+
+TEST(Config, TheDocumentIsWhatTheTableSays) {
+  std::ifstream page(MOHHOS_CONFIG_DOC);
+  ASSERT_TRUE(page) << MOHHOS_CONFIG_DOC;
+  std::stringstream text;
+  text << page.rdbuf();
+  EXPECT_EQ(text.str(), describe_config())
+      << "print it again: build config_doc and redirect it to docs/configuration.md";
+}
+
+TEST(Config, KeysOfManyPartsAreRefused) {
+  std::string text = "a";
+  for (int i = 0; i < 20000; ++i) text += ".a";
+  EXPECT_THAT(error_of(text + " = 1\n"), HasSubstr("mohhosd.toml:1: a key of too many parts"));
 }
 
 TEST(Roles, RootAndTheOwnerAreAdmins) {

@@ -26,6 +26,13 @@ SavedPlugin sample() {
   plugin.signature = "signature";
   plugin.pending = ipc::Operation::Start;
   plugin.sequence = 9;
+  model::Refusal refusal;
+  refusal.syscall = 257;
+  refusal.path = "/etc/\xff";
+  refusal.arguments = {1, 2, 3, 4, 5, 6};
+  refusal.count = 11;
+  plugin.attempts = {refusal};
+  plugin.attempts_lost = 3;
   return plugin;
 }
 
@@ -42,6 +49,11 @@ TEST(Record, GivesBackWhatWasSaved) {
   EXPECT_EQ(back->info.grant.config.at("key"), "value");
   EXPECT_EQ(back->pending, ipc::Operation::Start);
   EXPECT_EQ(back->sequence, 9U);
+  ASSERT_EQ(back->attempts.size(), 1U);
+  EXPECT_EQ(back->attempts[0].path, "/etc/\xff");
+  EXPECT_EQ(back->attempts[0].arguments, sample().attempts[0].arguments);
+  EXPECT_EQ(back->attempts[0].count, 11U);
+  EXPECT_EQ(back->attempts_lost, 3U);
 }
 
 TEST(Record, EveryCutAndEveryFlippedByteIsAnErrorOrARecord) {

@@ -46,5 +46,25 @@ TEST(Attempts, AreBoundedAndTheLostAreCountedExactly) {
   EXPECT_EQ(attempts.refused(), kKeptAttempts + 50);
 }
 
+TEST(Attempts, CanBeTakenOverByASuccessor) {
+  Attempts first;
+  static_cast<void>(first.add(attempt(257, "/etc/shadow")));
+  static_cast<void>(first.add(attempt(257, "/etc/shadow")));
+  first.add_lost(2);
+  const Attempts second(first.entries(), first.lost());
+  ASSERT_EQ(second.entries().size(), 1U);
+  EXPECT_EQ(second.entries()[0].count, 2U);
+  EXPECT_EQ(second.refused(), first.refused());
+}
+
+TEST(Attempts, SayWhenTheyChanged) {
+  Attempts attempts;
+  const auto before = attempts.revision();
+  attempts.add_lost(0);
+  EXPECT_EQ(attempts.revision(), before);
+  static_cast<void>(attempts.add(attempt(1, "")));
+  EXPECT_NE(attempts.revision(), before);
+}
+
 } // namespace
 } // namespace mohhos::monitor
