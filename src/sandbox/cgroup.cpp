@@ -317,11 +317,15 @@ std::string_view knob_name(Controller controller, bool v1) noexcept {
 // --- Group
 // ---------------------------------------------------------------------------------------------------
 
-Result<> Group::adopt(pid_t pid) const {
-  for (const Directory& directory : v1_)
-    if (directory.fd)
-      TRY(sys::write_control(directory.fd.get(), "cgroup.procs", fmt::format("{}", pid)));
-  return {};
+Result<std::vector<sys::Fd>> Group::open_doors() const {
+  std::vector<sys::Fd> doors;
+  for (const Directory& directory : v1_) {
+    if (!directory.fd) continue;
+    sys::Fd door(::openat(directory.fd.get(), "tasks", O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
+    if (!door) return fail_errno(fmt::format("opening {}/tasks", directory.path));
+    doors.push_back(std::move(door));
+  }
+  return doors;
 }
 
 Result<> Group::kill() const {

@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <sys/types.h>
 
@@ -45,9 +46,11 @@ public:
 
   // The v2 directory, for CLONE_INTO_CGROUP; -1: there is none. [any]
   [[nodiscard]] int clone_fd() const noexcept { return unified_.fd.get(); }
-  // Puts a process into the v1 hierarchies; the child must still wait. Nothing to do in pure v2.
-  // [any]
-  [[nodiscard]] Result<> adopt(pid_t pid) const;
+  // The doors of the v1 hierarchies: whoever writes "0" into each of them is inside, which only a
+  // process with one thread should do. None in pure v2. (Moving another process, or a whole one by
+  // cgroup.procs, stops the clones and exits of the whole machine for an RCU grace period, some 10
+  // ms; a thread that moves itself does not.) [any]
+  [[nodiscard]] Result<std::vector<sys::Fd>> open_doors() const;
 
   // SIGKILL for all that is inside, atomically (cgroup.kill), frozen or not. [any]
   [[nodiscard]] Result<> kill() const;

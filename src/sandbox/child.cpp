@@ -59,7 +59,13 @@ int open_in(int directory, const char* name, std::uint64_t flags) noexcept {
   return static_cast<int>(::syscall(SYS_openat2, directory, name, &how, sizeof how));
 }
 
-// 1. The parent has mapped our ids and put us into our groups when this returns.
+// 0. While we are one thread, and before anything of ours costs memory.
+void join_groups(std::span<const int> doors) noexcept {
+  for (const int door : doors)
+    expect(::write(door, "0", 1) == 1, Step::Groups, Wall::MemoryLimit, "joining a control group");
+}
+
+// 1. The parent has mapped our ids when this returns.
 void wait_for_parent() noexcept {
   GateSignal signal{};
   ssize_t got = 0;
@@ -275,7 +281,8 @@ void drop_capabilities() noexcept {
 
 void run_child(const ChildPlan& plan) noexcept {
   gate_descriptor = plan.gate;
-  wait_for_parent(); // 1
+  join_groups(plan.doors); // 0
+  wait_for_parent();       // 1
   reset_signals();
   take_identity(plan); // 2
   expect(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0, Step::PrivateMounts,

@@ -27,6 +27,7 @@ struct PlannedLimit {
 };
 
 struct ChildPlan {
+  std::span<const int> doors;           // Group::open_doors
   std::span<const PlannedMount> mounts; // parents before what lies in them
   std::span<const PlannedLimit> limits;
   const char* tmp_size = ""; // fsconfig's words

@@ -21,11 +21,11 @@ struct Row {
   std::string_view name;
 };
 constexpr std::array kSteps = {
+    Row{Step::Groups, "join its control groups"},
     Row{Step::WaitForParent, "wait for the id maps"},
     Row{Step::Identity, "take its own uid"},
     Row{Step::PrivateMounts, "make the mounts private"},
     Row{Step::Root, "mount the private root"},
-    Row{Step::Directories, "make the root's directories"},
     Row{Step::Mounts, "put a mount in its place"},
     Row{Step::Tmp, "mount /tmp"},
     Row{Step::Devices, "put a device in its place"},

@@ -41,11 +41,11 @@ enum class GateType : std::uint32_t {
 
 // The steps of a child's way in, in their order; step_name() says each in words.
 enum class Step : std::uint32_t {
-  WaitForParent = 1,
+  Groups = 1,
+  WaitForParent,
   Identity,
   PrivateMounts,
   Root,
-  Directories,
   Mounts,
   Tmp,
   Devices,

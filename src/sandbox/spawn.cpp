@@ -211,13 +211,11 @@ Result<Spawned> clone_child(const Group* group) {
       .pid = static_cast<pid_t>(pid), .pidfd = sys::Fd(pid == 0 ? -1 : pidfd), .gate = {}};
 }
 
-// What only the parent may do for the child: ids, v1 groups, and to be the first when memory runs
-// out.
+// What only the parent may do for the child: ids, and to be the first when memory runs out.
 Result<> settle(pid_t pid, const SpawnRequest& request) {
   const sys::Fd proc(
       ::open(fmt::format("/proc/{}", pid).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!proc) return fail_errno(fmt::format("opening /proc/{}", pid));
-  if (request.group != nullptr) TRY(request.group->adopt(pid));
   TRY(sys::write_control(proc.get(), "uid_map",
                          fmt::format("{} {} 1\n", kInsideId, request.ids.uid)));
   TRY(sys::write_control(proc.get(), "gid_map",
@@ -245,6 +243,12 @@ Result<Spawned> spawn(const SpawnRequest& request) {
   const sys::Fd nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
   if (!nothing) return fail_errno("/dev/null");
 
+  std::vector<sys::Fd> doors;
+  if (request.group != nullptr) {
+    TRY(doors, request.group->open_doors());
+  }
+  std::vector<int> door_numbers;
+  for (const sys::Fd& door : doors) door_numbers.push_back(door.get());
   std::vector<char*> environment;
   for (const char* variable : kEnvironment) environment.push_back(const_cast<char*>(variable));
   environment.push_back(nullptr);
@@ -253,6 +257,7 @@ Result<Spawned> spawn(const SpawnRequest& request) {
   if (arguments.empty()) arguments = {const_cast<char*>("mohhos-plugin-host"), nullptr};
 
   const ChildPlan plan{
+      .doors = door_numbers,
       .mounts = prepared.mounts,
       .limits = limits,
       .tmp_size = tmp_size.c_str(),

@@ -24,10 +24,21 @@ protected:
 
 // A process that only waits, in its group.
 pid_t start_waiting(const Group& group) {
+  const auto doors = group.open_doors();
+  EXPECT_TRUE(doors);
+  int inside[2];
+  EXPECT_EQ(::pipe(inside), 0);
   const pid_t child = ::fork();
-  if (child == 0)
+  if (child == 0) {
+    for (const sys::Fd& door : *doors)
+      if (::write(door.get(), "0", 1) != 1) ::_exit(1);
+    if (::write(inside[1], "x", 1) != 1) ::_exit(1);
     for (;;) ::pause();
-  EXPECT_TRUE(group.adopt(child));
+  }
+  char byte = 0;
+  ::close(inside[1]);
+  EXPECT_EQ(::read(inside[0], &byte, 1), 1);
+  ::close(inside[0]);
   return child;
 }
 
