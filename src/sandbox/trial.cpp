@@ -12,18 +12,18 @@
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <sched.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "sandbox/compile.hpp"
 #include "sandbox/enter.hpp"
+#include "sandbox/ruling.hpp"
 #include "sandbox/spawn.hpp"
 #include "sandbox/syscalls.hpp"
 #include "sys/file.hpp"
+#include "sys/notification.hpp"
 #include "sys/process.hpp"
 #include "sys/socket.hpp"
 
@@ -104,9 +104,7 @@ public:
 private:
   Result<> at_gate();
   void at_listener();
-  void answer_open(const seccomp_notif& request, seccomp_notif_resp& response);
   void name_refusal(const seccomp_notif& request, std::string path) const;
-  std::string path_of(const seccomp_notif& request) const;
   Result<int> loop();
 
   const Spec& spec_;
@@ -152,16 +150,6 @@ Result<> Trial::at_gate() {
   return {};
 }
 
-std::string Trial::path_of(const seccomp_notif& request) const {
-  const std::uint64_t address = request.data.args[request.data.nr == SYS_open ? 0 : 1];
-  std::array<char, kPathSize> text{};
-  const iovec local{text.data(), text.size() - 1};
-  const iovec remote{reinterpret_cast<void*>(address),
-                     text.size() - 1}; // NOLINT: an address of theirs
-  (void)::process_vm_readv(static_cast<pid_t>(request.pid), &local, 1, &remote, 1, 0);
-  return text.data();
-}
-
 void Trial::name_refusal(const seccomp_notif& request, std::string path) const {
   if (options_.quiet || !gone_in_) return; // before: our own probes
   model::Refusal refusal;
@@ -172,32 +160,12 @@ void Trial::name_refusal(const seccomp_notif& request, std::string path) const {
   say(fmt::format("refused: {}: {}", refusal.call, refusal.rule));
 }
 
-// The walls decide; what is not inside at all is answered here, so that it is named.
-void Trial::answer_open(const seccomp_notif& request, seccomp_notif_resp& response) {
-  std::string path = path_of(request);
-  const bool relative = !path.empty() && path.front() != '/'; // to a directory that we do not know
-  if (relative || classify_path(spec_, path) != PathClass::Outside) {
-    response.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
-    return;
-  }
-  response.error = -EACCES;
-  name_refusal(request, std::move(path));
-}
-
 void Trial::at_listener() {
-  seccomp_notif request{};
-  if (::ioctl(listener_.get(), SECCOMP_IOCTL_NOTIF_RECV, &request) != 0)
-    return; // it was killed meanwhile
-  seccomp_notif_resp response{};
-  response.id = request.id;
-  if (request.data.nr == SYS_open || request.data.nr == SYS_openat ||
-      request.data.nr == SYS_openat2) {
-    answer_open(request, response);
-  } else {
-    response.error = -EPERM;
-    name_refusal(request, {});
-  }
-  (void)::ioctl(listener_.get(), SECCOMP_IOCTL_NOTIF_SEND, &response);
+  const auto call = sys::receive_notification(listener_.get());
+  if (!call) return; // it was killed meanwhile
+  const Ruling ruling = judge_call(spec_, *call);
+  if (answer_call(listener_.get(), *call, ruling) && !ruling.pass)
+    name_refusal(*call, ruling.path);
 }
 
 Result<int> Trial::loop() {

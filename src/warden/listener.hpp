@@ -1,10 +1,5 @@
 // The seccomp listener of one plugin: every call that its filter does not allow waits here for a
-// verdict.
-//
-// The verdict is no wall. An open that is let through (CONTINUE) is executed from the plugin's own
-// memory, which another thread may have changed since we read it: mounts and Landlock decide what
-// it reaches, and all that a racing thread can change is what the log says. Everything else is
-// refused, which cannot be raced.
+// ruling (sandbox/ruling.hpp), and the manager hears of it.
 //
 // A plugin that floods is read more slowly: its own calls wait, nobody else's.
 #pragma once
@@ -12,7 +7,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <string>
 
 #include <linux/seccomp.h>
 
@@ -39,12 +33,6 @@ private:
   void read_some();
   void pause();
   void decide(const seccomp_notif& call);
-  struct Verdict {
-    bool pass = false;
-    int error = 0;
-    bool log = false;
-  };
-  [[nodiscard]] Verdict judge(const seccomp_notif& call, std::string& path) const;
 
   sys::Loop& loop_;
   sys::Fd fd_;
