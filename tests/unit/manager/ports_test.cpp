@@ -1,0 +1,151 @@
+// The manager's ends of its sockets and pipes, each against a peer in the test.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "manager/link_port.hpp"
+#include "manager/log_pipe.hpp"
+#include "manager/warden_port.hpp"
+#include "sys/socket.hpp"
+
+namespace mohhos::manager {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class Ports : public testing::Test {
+protected:
+  // Runs the loop until the condition holds, 10 seconds at the most.
+  void run_until(const std::function<bool()>& condition) {
+    auto tick = loop.every(1ms, [&] {
+      if (condition()) loop.stop();
+    });
+    auto late = loop.after(10s, [&] { loop.stop(1); });
+    ASSERT_TRUE(tick && late);
+    const auto status = loop.run();
+    ASSERT_TRUE(status);
+    ASSERT_EQ(*status, 0) << "it did not happen";
+  }
+
+  sys::Loop loop = *sys::Loop::open();
+  sys::SocketPair pair = *sys::make_seqpacket_pair();
+};
+
+TEST_F(Ports, ALinkHandsOnRecordsAndThenItsEnd) {
+  std::vector<std::string> lines;
+  std::optional<Error> end;
+  auto port = LinkPort::open(
+      loop, std::move(pair.first),
+      [&](const ipc::LinkRecord& record) { lines.emplace_back(record.as<ipc::LogLine>().text); },
+      [&](const Error& why) { end = why; });
+  ASSERT_TRUE(port);
+  ipc::LogLine line;
+  put_text(line.text, "hello");
+  ASSERT_TRUE(ipc::send_link_record(pair.second.get(), line));
+  pair.second.reset();
+  run_until([&] { return end.has_value(); });
+  EXPECT_THAT(lines, ElementsAre("hello"));
+  EXPECT_EQ(end->code, Code::Unreachable);
+}
+
+TEST_F(Ports, ALinkThatSpeaksWronglyIsEnded) {
+  std::optional<Error> end;
+  auto port = LinkPort::open(
+      loop, std::move(pair.first), [](const ipc::LinkRecord&) { FAIL(); },
+      [&](const Error& why) { end = why; });
+  ASSERT_TRUE(port);
+  ASSERT_TRUE(sys::send_message(pair.second.get(), std::as_bytes(std::span("junk"))));
+  run_until([&] { return end.has_value(); });
+  EXPECT_EQ(end->code, Code::Malformed);
+}
+
+TEST_F(Ports, APeerThatNeverReadsItsLinkIsEnded) {
+  std::optional<Error> end;
+  auto port = LinkPort::open(
+      loop, std::move(pair.first), [](const ipc::LinkRecord&) {},
+      [&](const Error& why) { end = why; });
+  ASSERT_TRUE(port);
+  for (int i = 0; i < 100000 && !end; ++i) (*port)->send(ipc::GroupStale{});
+  ASSERT_TRUE(end);
+  EXPECT_THAT(end->text, HasSubstr("does not read"));
+}
+
+TEST_F(Ports, ALinkKeepsTheOrderForAPeerThatReadsLate) {
+  auto port = LinkPort::open(
+      loop, std::move(pair.first), [](const ipc::LinkRecord&) {},
+      [](const Error& why) { FAIL() << why.text; });
+  ASSERT_TRUE(port);
+  constexpr std::uint32_t kRecords = 400;
+  for (std::uint32_t i = 0; i < kRecords; ++i)
+    (*port)->send(ipc::Operate{.operation = ipc::Operation::Start, .reserved = i});
+  std::uint32_t expected = 0;
+  run_until([&] {
+    for (;;) {
+      const auto record = ipc::receive_link_record(pair.second.get(), ipc::LinkSide::Manager);
+      if (!record || !*record) return expected == kRecords;
+      EXPECT_EQ((*record)->as<ipc::Operate>().reserved, expected++);
+    }
+  });
+}
+
+TEST_F(Ports, TheWardensAnswerGoesToWhoAsked) {
+  std::vector<std::string> answers;
+  auto port = WardenPort::open(
+      loop, std::move(pair.first), [](const WardenMessage&) { FAIL(); },
+      [](const Error& why) { FAIL() << why.text; });
+  ASSERT_TRUE(port);
+  const auto note = [&](const Result<>& answer) {
+    answers.push_back(answer ? "yes" : answer.error().text);
+  };
+  (*port)->send(warden::Target{.header = {.type = warden::MessageType::Freeze,
+                                          .size = sizeof(warden::Target)}},
+                {}, note);
+  (*port)->send(
+      warden::Target{.header = {.type = warden::MessageType::Thaw, .size = sizeof(warden::Target)}},
+      {}, note);
+  warden::Answer second{.header = {.type = warden::MessageType::Answer,
+                                   .size = sizeof(warden::Answer),
+                                   .sequence = 2},
+                        .code = static_cast<std::int32_t>(Code::NotFound)};
+  std::memcpy(second.text, "no such plugin", 15);
+  warden::Answer first{.header = {.type = warden::MessageType::Answer,
+                                  .size = sizeof(warden::Answer),
+                                  .sequence = 1}};
+  ASSERT_TRUE(sys::send_message(pair.second.get(), std::as_bytes(std::span(&second, 1))));
+  ASSERT_TRUE(sys::send_message(pair.second.get(), std::as_bytes(std::span(&first, 1))));
+  run_until([&] { return answers.size() == 2; });
+  EXPECT_THAT(answers, ElementsAre("no such plugin", "yes"));
+}
+
+TEST_F(Ports, AWardenOfAnotherVersionIsRefused) {
+  std::optional<Error> end;
+  auto port = WardenPort::open(
+      loop, std::move(pair.first), [](const WardenMessage&) { FAIL(); },
+      [&](const Error& why) { end = why; });
+  ASSERT_TRUE(port);
+  warden::Signal other{.header = {.version = 99,
+                                  .type = warden::MessageType::Shutdown,
+                                  .size = sizeof(warden::Signal)}};
+  ASSERT_TRUE(sys::send_message(pair.second.get(), std::as_bytes(std::span(&other, 1))));
+  run_until([&] { return end.has_value(); });
+  EXPECT_THAT(end->text, HasSubstr("version 99"));
+}
+
+TEST_F(Ports, APipeGivesLinesAndTheUnfinishedLastOne) {
+  auto pipe = make_log_pipe();
+  ASSERT_TRUE(pipe);
+  std::vector<std::string> lines;
+  auto log = LogPipe::open(loop, std::move(pipe->read),
+                           [&](std::string_view line) { lines.emplace_back(line); });
+  ASSERT_TRUE(log);
+  ASSERT_EQ(::write(pipe->write.get(), "one\ntw", 6), 6);
+  run_until([&] { return !lines.empty(); });
+  pipe->write.reset();
+  (*log)->drain();
+  EXPECT_THAT(lines, ElementsAre("one", "tw"));
+}
+
+} // namespace
+} // namespace mohhos::manager
