@@ -1,11 +1,11 @@
 /* Messages of US-004 between a program and plugins.
  *
- * The program is an endpoint of its own, opened on first use ("application" in plugins' ACLs). Messages move
- * through shared memory that only their sender can write; the daemon decides who may talk to whom, and no message
- * passes through it.
+ * The program is an endpoint of its own, opened on first use ("application" in plugins' ACLs).
+ * Messages move through shared memory that only their sender can write; the daemon decides who may
+ * talk to whom, and no message passes through it.
  *
- * Threads and errors: as plugin_manager.h. A thread that waits in plugin_receive_message does not hold up
- * others that send. */
+ * Threads and errors: as plugin_manager.h. A thread that waits in plugin_receive_message does not
+ * hold up others that send. */
 #ifndef MOHHOS_IPC_H
 #define MOHHOS_IPC_H
 
@@ -21,69 +21,72 @@ extern "C" {
 typedef uint64_t message_id_t;
 /* (ours) A number that publishers and subscribers agree on. */
 typedef uint32_t event_type_t;
-/* (ours) Higher first, without starving the rest; 0, what an initializer leaves out, is the usual. */
+/* (ours) Higher first, without starving the rest; 0, what an initializer leaves out, is the usual.
+ */
 typedef enum {
-    PRIORITY_LOW = -1,
-    PRIORITY_NORMAL = 0,
-    PRIORITY_HIGH = 1,
-    PRIORITY_URGENT = 2
+  PRIORITY_LOW = -1,
+  PRIORITY_NORMAL = 0,
+  PRIORITY_HIGH = 1,
+  PRIORITY_URGENT = 2
 } priority_t;
 
 typedef enum {
-    MSG_PLUGIN_INIT = 0,
-    MSG_PLUGIN_SHUTDOWN = 1,
-    MSG_PLUGIN_CONFIG_UPDATE = 2,
-    MSG_PLUGIN_DATA_REQUEST = 3,
-    MSG_PLUGIN_DATA_RESPONSE = 4,
-    MSG_PLUGIN_EVENT_NOTIFY = 5,
-    MSG_PLUGIN_AI_INFERENCE = 6,
-    MSG_PLUGIN_CUSTOM = 7
+  MSG_PLUGIN_INIT = 0,
+  MSG_PLUGIN_SHUTDOWN = 1,
+  MSG_PLUGIN_CONFIG_UPDATE = 2,
+  MSG_PLUGIN_DATA_REQUEST = 3,
+  MSG_PLUGIN_DATA_RESPONSE = 4,
+  MSG_PLUGIN_EVENT_NOTIFY = 5,
+  MSG_PLUGIN_AI_INFERENCE = 6,
+  MSG_PLUGIN_CUSTOM = 7
 } message_type_t;
 
 typedef struct {
-    message_id_t id;
-    plugin_id_t sender;
-    plugin_id_t receiver;
-    message_type_t type;
-    uint32_t data_size;
-    void* data;
-    uint64_t timestamp;
-    priority_t priority;
+  message_id_t id;
+  plugin_id_t sender;
+  plugin_id_t receiver;
+  message_type_t type;
+  uint32_t data_size;
+  void* data;
+  uint64_t timestamp;
+  priority_t priority;
 } plugin_message_t;
 
-/* Sends a copy of data[0..data_size) without asking for an answer (plugin_call does); the caller keeps `data`. Returns when the message is published in the
- * receiver's ring: from then on it survives the death of either side. Reads type, data_size, data and
- * priority; on success fills id, sender, receiver and timestamp (nanoseconds of CLOCK_MONOTONIC). Waits for
- * room for at most a second.
- * Errors: INVALID (data NULL but data_size not 0, unknown type), NOT_FOUND, DENIED (the plugin's receive_from
- * does not name "application"), TOO_LARGE, REFUSED or TIMED_OUT (full ring), PEER_GONE, UNREACHABLE. */
+/* Sends a copy of data[0..data_size) without asking for an answer (plugin_call does); the caller
+ * keeps `data`. Returns when the message is published in the receiver's ring: from then on it
+ * survives the death of either side. Reads type, data_size, data and priority; on success fills id,
+ * sender, receiver and timestamp (nanoseconds of CLOCK_MONOTONIC). Waits for room for at most a
+ * second. Errors: INVALID (data NULL but data_size not 0, unknown type), NOT_FOUND, DENIED (the
+ * plugin's receive_from does not name "application"), TOO_LARGE, REFUSED or TIMED_OUT (full ring),
+ * PEER_GONE, UNREACHABLE. */
 MOHHOS_API int plugin_send_message(plugin_id_t target, plugin_message_t* message);
 
-/* The next message for this program; waits for timeout_ms (0: only looks). Overwrites *message whole.
- * message->data is a copy that the library allocated: the caller frees it with plugin_message_free.
- * Errors: TIMED_OUT, UNREACHABLE, EXHAUSTED (the message stays and can be received again). */
+/* The next message for this program; waits for timeout_ms (0: only looks). Overwrites *message
+ * whole. message->data is a copy that the library allocated: the caller frees it with
+ * plugin_message_free. Errors: TIMED_OUT, UNREACHABLE, EXHAUSTED (the message stays and can be
+ * received again). */
 MOHHOS_API int plugin_receive_message(plugin_message_t* message, uint32_t timeout_ms);
 
-/* Frees message->data as plugin_receive_message allocated it and sets it to NULL; the struct is the caller's.
- * NULL is allowed. Never for a message whose data is the caller's own. */
+/* Frees message->data as plugin_receive_message allocated it and sets it to NULL; the struct is the
+ * caller's. NULL is allowed. Never for a message whose data is the caller's own. */
 MOHHOS_API void plugin_message_free(plugin_message_t* message);
 
-/* (ours) Sends a request and waits for its answer: type, data and priority of *request are read, type 0 means
- * MSG_PLUGIN_DATA_REQUEST. *response is overwritten whole; its data is a copy that the caller frees with
- * plugin_message_free. Messages that arrive meanwhile wait for plugin_receive_message; other threads' messages wait
- * until the answer is there.
- * Errors: as plugin_send_message, and TIMED_OUT (no answer), PEER_GONE, PEER_RESTARTED (the one that was asked is
- * not there any more), PLUGIN_FAILED (it answered 'no': plugin_last_error() has its words). */
-MOHHOS_API int plugin_call(plugin_id_t target, const plugin_message_t* request, plugin_message_t* response,
-                           uint32_t timeout_ms);
+/* (ours) Sends a request and waits for its answer: type, data and priority of *request are read,
+ * type 0 means MSG_PLUGIN_DATA_REQUEST. *response is overwritten whole; its data is a copy that the
+ * caller frees with plugin_message_free. Messages that arrive meanwhile wait for
+ * plugin_receive_message; other threads' messages wait until the answer is there. Errors: as
+ * plugin_send_message, and TIMED_OUT (no answer), PEER_GONE, PEER_RESTARTED (the one that was asked
+ * is not there any more), PLUGIN_FAILED (it answered 'no': plugin_last_error() has its words). */
+MOHHOS_API int plugin_call(plugin_id_t target, const plugin_message_t* request,
+                           plugin_message_t* response, uint32_t timeout_ms);
 
-/* A copy to every plugin of that type that runs and whose ACL allows it. Returns how many got it, or a
- * negative error. message->receiver is 0 afterwards. */
+/* A copy to every plugin of that type that runs and whose ACL allows it. Returns how many got it,
+ * or a negative error. message->receiver is 0 afterwards. */
 MOHHOS_API int plugin_broadcast_message(plugin_message_t* message, plugin_type_t target_type);
 
-/* From now on this program receives the MSG_PLUGIN_EVENT_NOTIFY messages that plugin_id publishes under these
- * numbers; plugin_id 0: whoever publishes. At most 31 at once. `events` is read before the call returns.
- * Errors: INVALID, NOT_FOUND, DENIED, UNREACHABLE. */
+/* From now on this program receives the MSG_PLUGIN_EVENT_NOTIFY messages that plugin_id publishes
+ * under these numbers; plugin_id 0: whoever publishes. At most 31 at once. `events` is read before
+ * the call returns. Errors: INVALID, NOT_FOUND, DENIED, UNREACHABLE. */
 MOHHOS_API int plugin_subscribe_events(plugin_id_t plugin_id, event_type_t* events, size_t count);
 
 #ifdef __cplusplus

@@ -1,5 +1,5 @@
-/* The C API of the MOHHOS plugin framework for programs that use plugins (link with -lmohhos, or pkg-config
- * mohhos). Plugins themselves include mohhos/abi.h or mohhos/sdk.hpp instead. */
+/* The C API of the MOHHOS plugin framework for programs that use plugins (link with -lmohhos, or
+ * pkg-config mohhos). Plugins themselves include mohhos/abi.h or mohhos/sdk.hpp instead. */
 #ifndef MOHHOS_MOHHOS_H
 #define MOHHOS_MOHHOS_H
 

@@ -164,8 +164,7 @@ void Trial::at_listener() {
   const auto call = sys::receive_notification(listener_.get());
   if (!call) return; // it was killed meanwhile
   const Ruling ruling = judge_call(spec_, *call);
-  if (answer_call(listener_.get(), *call, ruling) && !ruling.pass)
-    name_refusal(*call, ruling.path);
+  if (answer_call(listener_.get(), *call, ruling) && !ruling.pass) name_refusal(*call, ruling.path);
 }
 
 Result<int> Trial::loop() {

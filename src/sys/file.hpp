@@ -34,7 +34,8 @@ namespace mohhos::sys {
                                     mode_t mode);
 
 // A new file with this content; Exists if there is anything at the path. [any]
-[[nodiscard]] Result<> create_file(const std::filesystem::path& path, std::string_view bytes, mode_t mode);
+[[nodiscard]] Result<> create_file(const std::filesystem::path& path, std::string_view bytes,
+                                   mode_t mode);
 
 // mkdir -p, each missing component with `mode` whatever the umask. [any]
 [[nodiscard]] Result<> make_directories(const std::filesystem::path& path, mode_t mode);
