@@ -66,8 +66,11 @@ Result<> Broker::restore(std::span<const std::byte> saved) {
     const auto record = reader.at<ChannelRecord>(offset);
     if (!record) return fail(Code::Malformed, "the broker's saved state ends after {} channels", i);
     TRY(judge(*record, head->next_channel));
+    const Ends ends{PluginId{record->sender}, PluginId{record->receiver}};
+    if (channels_.contains(record->channel) || by_ends_.contains(ends))
+      return fail(Code::Malformed, "the broker's saved channel {} is there twice", record->channel);
     channels_[record->channel] = Channel{.record = *record};
-    by_ends_[{PluginId{record->sender}, PluginId{record->receiver}}] = record->channel;
+    by_ends_[ends] = record->channel;
   }
   for (std::uint64_t i = 0; i < head->subscriptions; ++i, offset += sizeof(SavedSubscription)) {
     const auto wish = reader.at<SavedSubscription>(offset);

@@ -453,8 +453,8 @@ TEST_F(EndpointTest, ABrokenRingEndsItsChannelAndTellsTheManagerWhichRule) {
   const auto c = open(plugin(3, "c"));
   const ChannelId to_b = channel_to(*a, "b");
   const ChannelId also_to_b = channel_to(*c, "b");
-  const auto data =
-      sys::map_shared(board.memory(to_b).data.get(), 0, kHeaderPage + 64, sys::Access::ReadWrite);
+  const auto data = sys::map_shared(board.sender_end(to_b).data.get(), 0, kHeaderPage + 64,
+                                    sys::Access::ReadWrite);
   *reinterpret_cast<std::uint64_t*>(data->data() + kHeaderPage) = 12345;
   std::optional<Ended> end;
   b->on_ended([&](const Ended& ended) {
@@ -476,12 +476,12 @@ TEST_F(EndpointTest, ABellThatRingsWithoutEndAndWithoutAMessageEndsTheChannel) {
   const auto a = open(plugin(1, "a"));
   const auto b = open(plugin(2, "b"), {.spin = 0us});
   const ChannelId to_b = channel_to(*a, "b");
-  const int bell = board.memory(to_b).data_bell.get();
+  const ChannelEnd hostile = board.sender_end(to_b);
   std::optional<Ended> end;
   b->on_ended([&](const Ended& ended) { end = ended; });
   for (int i = 0; i < 5000 && !end; ++i) {
     const std::uint64_t once = 1;
-    ASSERT_EQ(::write(bell, &once, sizeof once), 8);
+    ASSERT_EQ(::write(hostile.data_bell.get(), &once, sizeof once), 8);
     EXPECT_FALSE(*b->receive(kNoWait));
   }
   ASSERT_TRUE(end);

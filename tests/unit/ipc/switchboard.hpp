@@ -60,10 +60,10 @@ public:
     execute(broker_.sweep());
   }
   void answer_nothing(bool silent) { silent_ = silent; }
-  // The manager's own descriptors of a channel, for tests that play its peer.
-  const ChannelMemory& memory(ChannelId id) {
+  // What a hostile end has of a channel: its descriptors, to do with as it likes.
+  ChannelEnd sender_end(ChannelId id) {
     const std::lock_guard lock(mutex_);
-    return memories_.at(id.value);
+    return make_sender_end(memories_.at(id.value)).value();
   }
   std::vector<std::string> complaints() {
     const std::lock_guard lock(mutex_);
