@@ -28,10 +28,9 @@ namespace {
 using namespace mohhos;
 using namespace mohhos::warden;
 
-constexpr int kUsage = 2;
 constexpr Bytes kImagesLimit = mib(1024);
 constexpr const char* kHelp =
-    "usage: mohhosd [--root DIR] [--check-config] [--foreground]\n"
+    "usage: mohhosd [--root DIR] [--check-config]\n"
     "\n"
     "Runs plugins that nobody has to trust. As root for the whole system, as an ordinary user in\n"
     "user namespaces. Stays in the foreground; ends with SIGTERM, reads its configuration again\n"
@@ -41,7 +40,6 @@ constexpr const char* kHelp =
     "                  var/log/mohhos (default: / for root; $XDG_RUNTIME_DIR/mohhos,\n"
     "                  ~/.config/mohhos and ~/.local/state/mohhos for others)\n"
     "  --check-config  say whether the configuration is right, start nothing\n"
-    "  --foreground    the default\n"
     "  --version, --help\n";
 
 struct Options {
@@ -51,9 +49,8 @@ struct Options {
 };
 
 Options parse_options(int argc, char** argv) {
-  constexpr std::array<option, 6> kOptions = {{{"root", required_argument, nullptr, 'r'},
+  constexpr std::array<option, 5> kOptions = {{{"root", required_argument, nullptr, 'r'},
                                                {"check-config", no_argument, nullptr, 'c'},
-                                               {"foreground", no_argument, nullptr, 'f'},
                                                {"version", no_argument, nullptr, 'v'},
                                                {"help", no_argument, nullptr, 'h'},
                                                {}}};
@@ -63,7 +60,6 @@ Options parse_options(int argc, char** argv) {
         ::getopt_long(argc, argv, "", kOptions.data(), nullptr)) { // NOLINT(concurrency-mt-unsafe)
     case 'r': options.root = optarg; continue;
     case 'c': options.check_config = true; continue;
-    case 'f': continue;
     case 'v':
       std::puts("mohhosd " MOHHOS_VERSION);
       options.done = 0;
@@ -76,7 +72,7 @@ Options parse_options(int argc, char** argv) {
       if (optind >= argc) return options;
       std::fprintf(stderr, "mohhosd: %s: no such argument (mohhosd --help)\n", argv[optind]);
       [[fallthrough]];
-    default: options.done = kUsage; return options; // getopt has said what
+    default: options.done = exit_code(Code::Invalid); return options; // getopt has said what
     }
   }
 }

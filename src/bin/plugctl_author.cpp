@@ -38,7 +38,7 @@ std::string filled_in(std::string_view text, const std::string& name) {
 }
 
 Result<int> make_new(const Context& context, const std::string& name, const std::string& parent) {
-  if (!security::is_plugin_name(name))
+  if (!model::is_plugin_name(name))
     return fail(Code::Invalid,
                 "'{}' is not a plugin's name: [a-z0-9][a-z0-9_-]*, at most 63 characters", name);
   const auto directory = std::filesystem::path(parent) / name;

@@ -36,7 +36,7 @@ Result<std::uint64_t> parse_number(const std::string& text) {
 }
 
 Result<> check_name(const std::string& plugin) {
-  if (security::is_plugin_name(plugin)) return {};
+  if (model::is_plugin_name(plugin)) return {};
   return fail(Code::Invalid,
               "'{}' is not a plugin's name: [a-z0-9][a-z0-9_-]*, at most 63 characters", plugin);
 }
@@ -89,7 +89,7 @@ std::vector<std::string> plugins_with_grants(const std::filesystem::path& direct
   for (auto entry = std::filesystem::directory_iterator(directory, error);
        !error && entry != std::filesystem::directory_iterator(); entry.increment(error))
     if (entry->path().extension() == ".toml" &&
-        security::is_plugin_name(entry->path().stem().native()))
+        model::is_plugin_name(entry->path().stem().native()))
       names.push_back(entry->path().stem().native());
   std::sort(names.begin(), names.end());
   return names;

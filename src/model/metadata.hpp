@@ -8,13 +8,13 @@
 #include "model/acl.hpp"
 #include "model/capability.hpp"
 #include "model/limits.hpp"
+#include "model/plugin_name.hpp"
 #include "model/plugin_type.hpp"
 #include "model/version.hpp"
 #include "model/wall.hpp"
 
 namespace mohhos::model {
 
-inline constexpr std::size_t kLongestName = 63;         // char name[64]
 inline constexpr std::size_t kLongestDescription = 255; // char description[256]
 inline constexpr std::uint32_t kApiVersion = 1;         // of include/mohhos/abi.h
 

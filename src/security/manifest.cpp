@@ -121,10 +121,4 @@ Result<std::string> manifest_json(std::span<const std::byte> bytes) {
   return json;
 }
 
-bool is_plugin_name(std::string_view text) {
-  const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
-  return !text.empty() && text.size() <= model::kLongestName && plain(text.front()) &&
-         std::ranges::all_of(text, [&](char c) { return plain(c) || c == '_' || c == '-'; });
-}
-
 } // namespace mohhos::security

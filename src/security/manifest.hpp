@@ -39,8 +39,4 @@ inline constexpr std::string_view kManifestSection = ".mohhos.manifest";
 // [pure]
 [[nodiscard]] Result<std::string> manifest_json(std::span<const std::byte> bytes);
 
-// "[a-z0-9][a-z0-9_-]*, at most 63 characters": a plugin's name is also a file name and a cgroup's.
-// [pure]
-[[nodiscard]] bool is_plugin_name(std::string_view text);
-
 } // namespace mohhos::security

@@ -40,7 +40,7 @@ Result<> fill_identity(const v1::PluginManifest& manifest, const Source& source,
                        Metadata& metadata) {
   if (manifest.name().empty())
     return fail(Code::Invalid, "{}name is missing: {}", source.at("name"), kNameRule);
-  if (!is_plugin_name(manifest.name()))
+  if (!model::is_plugin_name(manifest.name()))
     return not_allowed(source, "name", manifest.name(), kNameRule);
   if (manifest.name() == kApplications)
     return not_allowed(source, "name", manifest.name(),
@@ -71,7 +71,7 @@ Result<> fill_dependencies(const v1::PluginManifest& manifest, const Source& sou
   TRY(check_count(source, "depends", static_cast<std::size_t>(manifest.depends_size())));
   for (const auto& [name, wanted] : manifest.depends()) {
     const std::string path = "depends." + name;
-    if (!is_plugin_name(name))
+    if (!model::is_plugin_name(name))
       return not_allowed(source, path, name, fmt::format("a plugin's name, {}", kNameRule));
     if (name == metadata.name)
       return fail(Code::Invalid, "{}{} depends on itself", source.at(path), name);
@@ -147,7 +147,7 @@ Result<> check_address(const v1::PluginManifest&, const Source& source, const st
 Result<> check_peer(const v1::PluginManifest&, const Source& source, const std::string& path,
                     const std::string& entry) {
   constexpr std::string_view kTypePrefix = "type:";
-  if (entry == "*" || is_plugin_name(entry)) return {}; // "application" is a name as well
+  if (entry == "*" || model::is_plugin_name(entry)) return {}; // "application" is a name as well
   if (entry.starts_with(kTypePrefix) &&
       model::parse_type(std::string_view(entry).substr(kTypePrefix.size())))
     return {};

@@ -141,7 +141,7 @@ Result<OperatorPolicy> parse_policy(std::string_view text, const std::filesystem
 
 Result<OperatorPolicy> read_policy(const std::filesystem::path& grants_directory,
                                    std::string_view plugin) {
-  if (!is_plugin_name(plugin))
+  if (!model::is_plugin_name(plugin))
     return fail(Code::Invalid, "'{}' is no plugin's name", plugin.substr(0, 80));
   const std::filesystem::path file = grants_directory / fmt::format("{}.toml", plugin);
   const auto text = read_trusted_file(file, kLargestPolicy);

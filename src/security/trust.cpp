@@ -73,7 +73,7 @@ Result<CapabilitySet> ceiling_of(const v1::KeyEntry& entry, TrustLevel level, co
 // A name, or the beginning of one and '*'.
 bool is_name_pattern(std::string_view text) {
   if (text == "*") return true;
-  return is_plugin_name(text.ends_with('*') ? text.substr(0, text.size() - 1) : text);
+  return model::is_plugin_name(text.ends_with('*') ? text.substr(0, text.size() - 1) : text);
 }
 
 Result<KeyTrust> read_entry(const v1::KeyEntry& entry, const KeyId& id, const Source& source,

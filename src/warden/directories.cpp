@@ -5,6 +5,7 @@
 
 #include <unistd.h>
 
+#include "base/hash.hpp"
 #include "sys/directory.hpp"
 #include "sys/file.hpp"
 #include "sys/mount.hpp"
@@ -13,12 +14,6 @@ namespace mohhos::warden {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::uint32_t hash_of(std::string_view text) { // FNV-1a
-  std::uint32_t hash = 2166136261U;
-  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619U;
-  return hash;
-}
 
 const char* variable(const char* name) {
   const char* value = std::getenv(name); // NOLINT(concurrency-mt-unsafe)
@@ -48,7 +43,7 @@ Result<Place> find_place(const std::optional<std::string>& root, bool look_only)
       return fail(Code::Invalid, "XDG_RUNTIME_DIR or HOME is not set: say where with --root DIR");
     place.paths = model::paths_of_user(runtime, home);
   }
-  place.instance = hash_of(place.paths.run.native());
+  place.instance = stable_hash(place.paths.run.native());
   return place;
 }
 

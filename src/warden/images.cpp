@@ -1,6 +1,7 @@
 #include "warden/images.hpp"
 
 #include <fcntl.h>
+#include <fmt/ranges.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,9 +12,7 @@ namespace mohhos::warden {
 namespace {
 
 std::string name_of(const security::Blake2b& hash) {
-  std::string name;
-  for (std::size_t i = 0; i < 32; ++i) name += fmt::format("{:02x}", hash[i]);
-  return name + ".so";
+  return fmt::format("{:02x}.so", fmt::join(std::span(hash).first(32), ""));
 }
 
 } // namespace

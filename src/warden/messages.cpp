@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/reader.hpp"
+#include "model/plugin_name.hpp"
 
 namespace mohhos::warden {
 namespace {
@@ -35,7 +36,8 @@ bool is_kind(KeepKind kind) {
 Result<> check(const Launch& launch) {
   if (launch.plugin_id == 0 || launch.generation == 0)
     return fail(Code::Malformed, "Launch without a plugin or a generation");
-  if (!is_name(launch.name)) return fail(Code::Malformed, "Launch with a name that is none");
+  if (!model::is_plugin_name({launch.name, ::strnlen(launch.name, kNameSize)}))
+    return fail(Code::Malformed, "Launch with a name that is none");
   if (launch.signature_size > kSignatureSize)
     return fail(Code::Malformed, "Launch with a signature of {} bytes", launch.signature_size);
   return {};
@@ -70,14 +72,6 @@ Result<Request> read(std::span<const std::byte> bytes) {
 }
 
 } // namespace
-
-bool is_name(std::span<const char> text) {
-  const auto end = std::ranges::find(text, '\0');
-  const auto alphanumeric = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
-  return end != text.end() && end != text.begin() && alphanumeric(text.front()) &&
-         std::all_of(text.begin(), end,
-                     [&](char c) { return alphanumeric(c) || c == '_' || c == '-'; });
-}
 
 Result<Request> parse_request(std::span<const std::byte> bytes, std::size_t descriptors) {
   const auto header = Reader(bytes).at<Header>(0);

@@ -18,9 +18,6 @@ using Request = std::variant<Signal, Launch, Target, Keep, Forget>;
 [[nodiscard]] Result<Request> parse_request(std::span<const std::byte> bytes,
                                             std::size_t descriptors);
 
-// [a-z0-9][a-z0-9_-]*, ended inside the array: fit to be a part of a path. [pure]
-[[nodiscard]] bool is_name(std::span<const char> text);
-
 template <class T>
 std::span<const std::byte> bytes_of(const T& message) {
   static_assert(kIsMessage<T>);

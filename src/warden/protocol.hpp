@@ -187,6 +187,9 @@ struct Answer {
 struct Signal { // HelloEnd, Ready, Shutdown, Reload, Goodbye: no content
   Header header{.size = sizeof(Signal)};
 };
+[[nodiscard]] constexpr Signal signal_of(MessageType type) {
+  return {.header = {.type = type, .size = sizeof(Signal)}};
+}
 
 inline constexpr std::size_t kMaxMessage = 65536;
 

@@ -110,9 +110,7 @@ void Warden::hand_over() {
     tell(running, {std::make_shared<const sys::Fd>(*std::move(pidfd))});
     if (process->state() == Process::State::Exited) tell(process->exited());
   }
-  Signal end;
-  end.header.type = MessageType::HelloEnd;
-  tell(end);
+  tell(signal_of(MessageType::HelloEnd));
 }
 
 // It cannot go on; its end comes through the pidfd.
@@ -347,9 +345,7 @@ void Warden::on_signals() {
   signalfd_siginfo signal{};
   while (::read(parts_.signals.get(), &signal, sizeof signal) == sizeof signal) {
     if (signal.ssi_signo == SIGHUP) {
-      Signal reload;
-      reload.header.type = MessageType::Reload;
-      tell(reload);
+      tell(signal_of(MessageType::Reload));
     } else {
       shut_down();
     }
@@ -363,9 +359,7 @@ void Warden::shut_down() {
   if (phase_ != Phase::Serving || !manager_) return kill_all();
   phase_ = Phase::Asking;
   sys::say("ending: {} plugins", processes_.size());
-  Signal shutdown;
-  shutdown.header.type = MessageType::Shutdown;
-  tell(shutdown);
+  tell(signal_of(MessageType::Shutdown));
   later(deadline_, kUnloadDeadline, [this] {
     sys::say("the manager has not unloaded everything in {} s", kUnloadDeadline.count());
     kill_all();

@@ -291,11 +291,12 @@ TEST(ManifestBytes, DeepNestingIsNotFollowed) {
 }
 
 TEST(PluginName, IsAlsoAFileName) {
-  for (const auto* name : {"a", "0", "ocr-2_x", "a--b"}) EXPECT_TRUE(is_plugin_name(name)) << name;
+  for (const auto* name : {"a", "0", "ocr-2_x", "a--b"})
+    EXPECT_TRUE(model::is_plugin_name(name)) << name;
   for (const auto* name : {"", "-a", "_a", "A", "a.b", "a/b", "..", "é", "a b"})
-    EXPECT_FALSE(is_plugin_name(name)) << name;
-  EXPECT_TRUE(is_plugin_name(std::string(63, 'a')));
-  EXPECT_FALSE(is_plugin_name(std::string(64, 'a')));
+    EXPECT_FALSE(model::is_plugin_name(name)) << name;
+  EXPECT_TRUE(model::is_plugin_name(std::string(63, 'a')));
+  EXPECT_FALSE(model::is_plugin_name(std::string(64, 'a')));
 }
 
 } // namespace
