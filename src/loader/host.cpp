@@ -237,8 +237,8 @@ void Host::unload() {
 
 // True if the plugin wants another slice at once.
 bool Host::work() {
-  if (!running_ || library_->plugin().on_work == nullptr) return false;
-  if (!table_->take_wake(std::chrono::steady_clock::now())) return false;
+  if (!running_ || !table_->take_wake(std::chrono::steady_clock::now())) return false;
+  if (library_->plugin().on_work == nullptr) return false; // the wake is taken all the same
   const std::int32_t result = library_->plugin().on_work(self_);
   demand(result, "on_work");
   if (result > 0) table_->want_work();
