@@ -1,6 +1,8 @@
 // US-004's eight operations, and what happens when a plugin ends by itself.
 #include <csignal>
-#include <fstream>
+#include <iterator>
+#include <sstream>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -143,6 +145,30 @@ TEST_F(Lifecycle, AHungPluginCanBeUnloadedByForce) {
   EXPECT_EQ(daemon.plugctl({"unload", "--force", "plain"}).code, 0);
   EXPECT_EQ(daemon.plugctl({"info", "plain"}).code, 4);
 }
+
+// CPU time of the plugin's process, in clock ticks.
+long cpu_ticks(const std::string& pid) {
+  std::istringstream fields(read_text("/proc/" + pid + "/stat"));
+  std::vector<std::string> all(std::istream_iterator<std::string>(fields), {});
+  return all.size() > 14 ? number(all[13]) + number(all[14]) : -1;
+}
+
+class LifecycleIdle : public WithDaemon, public testing::WithParamInterface<const char*> {};
+
+// While the daemon answers a hundred questions, a plugin with nothing to do does nothing: in C
+// without a single callback, and in C++.
+TEST_P(LifecycleIdle, UsesNoCpu) {
+  ASSERT_EQ(load_and_start(GetParam()).code, 0);
+  const std::string pid = daemon.value({"info", GetParam()}, "pid");
+  const long before = cpu_ticks(pid);
+  const auto begin = std::chrono::steady_clock::now();
+  while (std::chrono::steady_clock::now() - begin < std::chrono::seconds(1))
+    (void)daemon.plugctl({"status"});
+  EXPECT_LE(cpu_ticks(pid) - before, 5);
+}
+
+INSTANTIATE_TEST_SUITE_P(Plugin, LifecycleIdle, testing::Values("idle", "plain"),
+                         [](const auto& name) { return std::string(name.param); });
 
 TEST_F(Lifecycle, ConfigurationReachesThePlugin) {
   daemon.grant("plain", "[config]\ncolour = \"green\"\n");

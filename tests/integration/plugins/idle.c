@@ -1,0 +1,12 @@
+// The smallest plugin: no callback but create.
+#include "mohhos/abi.h"
+
+static void* create(const mohhos_host_t* host) {
+  return (void*)(uintptr_t)host;
+}
+
+const mohhos_plugin_t mohhos_plugin = {
+    .struct_size = sizeof(mohhos_plugin_t),
+    .abi_version = MOHHOS_ABI_VERSION,
+    .create = create,
+};
