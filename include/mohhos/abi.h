@@ -22,9 +22,10 @@
  * STRINGS are UTF-8 and end in NUL. A string that is passed in is copied before the call returns;
  * one that is handed out lives until the current callback returns.
  *
- * LIMITS. A callback that takes longer than the plugin's max_execution_time_ms ends the process.
- * Long work belongs into on_work, in slices, or into a thread of the plugin's own (which then calls
- * wake()).
+ * LIMITS. create() with on_init(), on_start() or on_stop() taking longer than the plugin's
+ * max_execution_time_ms ends the process. The other callbacks are not timed in version 1, but a
+ * plugin whose callback does not return gets no message and cannot be stopped in order: long work
+ * belongs into on_work, in slices, or into a thread of the plugin's own (which then calls wake()).
  *
  * GROWTH. Structs only grow at the end; struct_size says how much of one the other side knows. A
  * host refuses a plugin whose abi_version differs from its own (MOHHOS_E_INCOMPATIBLE).
