@@ -14,6 +14,9 @@ using warden::KeepKind;
 
 constexpr std::array kChannelKinds = {KeepKind::RingData, KeepKind::RingControl, KeepKind::DataBell,
                                       KeepKind::SpaceBell};
+// Lines of the audit log for one endpoint's reports.
+constexpr double kBrokenPerSecond = 1;
+constexpr double kBrokenSaved = 16;
 
 } // namespace
 
@@ -56,19 +59,26 @@ bool Manager::Parts::serve_broker(PluginId id, const ipc::LinkRecord& record) {
     return true;
   case ipc::LinkType::CloseChannel: {
     const auto close = record.as<ipc::CloseChannel>();
-    if (close.reason == ipc::CloseReason::Broken) {
-      const auto channel = broker.find({close.channel_id});
-      audit.append("broken-channel", {{"channel", close.channel_id},
-                                      {"by", id.value},
-                                      {"sender", channel ? channel->sender : 0},
-                                      {"receiver", channel ? channel->receiver : 0},
-                                      {"text", std::string_view(close.text)}});
-    }
+    if (close.reason == ipc::CloseReason::Broken) note_broken(id, close);
     execute(broker.close(id, close));
     return true;
   }
   default: return false;
   }
+}
+
+// What an endpoint says of a channel of its own, and no more often than the log can bear.
+void Manager::Parts::note_broken(PluginId by, const ipc::CloseChannel& close) {
+  const auto channel = broker.find({close.channel_id});
+  if (!channel || (channel->sender != by.value && channel->receiver != by.value)) return;
+  const auto [budget, is_new] =
+      broken_budgets.try_emplace(by, kBrokenPerSecond, kBrokenSaved, loop.now());
+  if (!budget->second.take(loop.now())) return;
+  audit.append("broken-channel", {{"channel", close.channel_id},
+                                  {"by", by.value},
+                                  {"sender", channel->sender},
+                                  {"receiver", channel->receiver},
+                                  {"text", std::string_view(close.text)}});
 }
 
 Result<> Manager::Parts::make_channel(const ipc::ChannelRecord& record) {
@@ -99,6 +109,11 @@ void Manager::Parts::execute(ipc::Plan plan) {
 void Manager::Parts::deliver(const ipc::Delivery& delivery) {
   LinkPort* port = port_of(delivery.to);
   if (port == nullptr) return;
+  // Opened and closed, over and over, beside a peer that is frozen: its queue must not grow by it.
+  if (const auto* closed = std::get_if<ipc::ChannelClosed>(&delivery.record);
+      closed != nullptr && closed->reason != ipc::CloseReason::PeerRestarted &&
+      port->take_back(closed->channel_id))
+    return;
   ipc::ChannelEnd end;
   std::array<int, 4> fds{};
   std::span<const int> beside;

@@ -77,6 +77,7 @@ void Manager::Parts::on_exited(Plugin& plugin, const warden::Exited* exited) {
 void Manager::Parts::release(Plugin& plugin, bool remove) {
   const PluginId id = plugin.info.id;
   execute(broker.leave(id));
+  broken_budgets.erase(id);
   plugin.link.reset();
   plugin.out.reset();
   plugin.err.reset();

@@ -1,13 +1,21 @@
 #include "manager/link_port.hpp"
 
+#include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include <sys/epoll.h>
 
+#include "sys/socket.hpp"
+
 namespace mohhos::manager {
 namespace {
 
-constexpr std::size_t kLongestQueue = 512; // records that a peer may leave unread
+// Records that a peer may leave unread: what the socket held may all have to be announced as
+// closed, and every channel that it may have as opened (take_back() takes the rest).
+constexpr std::size_t kLongestQueue = 1024;
+// An answer may carry descriptors: they count against us until the peer has read it.
+constexpr std::size_t kMostAnswers = 32;
 // Of one link, before the others have their turn; one that has more then waits for a moment.
 constexpr int kRecordsPerTurn = 128;
 constexpr std::chrono::milliseconds kRest{5};
@@ -30,6 +38,7 @@ Result<std::unique_ptr<LinkPort>> LinkPort::open(sys::Loop& loop, sys::Fd socket
 
 void LinkPort::push(std::span<const std::byte> bytes, std::span<const int> fds) {
   if (ended()) return;
+  if (serving_) ++answers_;
   if (queue_.empty()) {
     const auto sent = ipc::send_link_bytes(socket_.get(), bytes, fds);
     if (sent) return;
@@ -38,7 +47,7 @@ void LinkPort::push(std::span<const std::byte> bytes, std::span<const int> fds) 
     if (sent.error().code != Code::Refused) return end(sent.error());
   }
   if (queue_.size() == kLongestQueue) return end({Code::Exhausted, "it does not read its link"});
-  Queued waiting{{bytes.begin(), bytes.end()}, {}};
+  Queued waiting{.bytes = {bytes.begin(), bytes.end()}, .fds = {}, .answer = serving_};
   for (const int fd : fds) {
     sys::Fd borrowed(fd);
     auto copy = borrowed.duplicate();
@@ -64,10 +73,33 @@ void LinkPort::flush() {
   source_.watch(EPOLLIN);
 }
 
+bool LinkPort::take_back(std::uint64_t channel) {
+  const auto waits = std::ranges::find_if(queue_, [&](const Queued& waiting) {
+    ipc::ChannelOpened record;
+    if (waiting.answer || waiting.bytes.size() != sizeof record) return false;
+    std::memcpy(&record, waiting.bytes.data(), sizeof record);
+    return record.header.type == ipc::LinkType::ChannelOpened && record.channel_id == channel;
+  });
+  if (waits == queue_.end()) return false;
+  queue_.erase(waits);
+  return true;
+}
+
+bool LinkPort::is_deaf() {
+  if (answers_ < kMostAnswers) return false;
+  if (!queue_.empty() || sys::unread_bytes(socket_.get()) != 0) return true;
+  answers_ = 0;
+  return false;
+}
+
 void LinkPort::on_events(std::uint32_t events) {
   if ((events & EPOLLOUT) != 0) flush();
-  for (int i = 0; i < kRecordsPerTurn; ++i)
+  for (int i = 0; i < kRecordsPerTurn && !is_deaf(); ++i)
     if (!receive_one()) return;
+  rest();
+}
+
+void LinkPort::rest() {
   auto rest = loop_.after(kRest, [this] {
     if (source_) source_.resume();
   });
@@ -84,7 +116,9 @@ bool LinkPort::receive_one() {
     return false;
   }
   if (!*received) return false;
+  serving_ = true;
   on_record_(**received);
+  serving_ = false;
   return true;
 }
 

@@ -35,6 +35,9 @@ public:
   void send(const T& record, std::span<const int> fds = {}) {
     push(std::as_bytes(std::span(&record, 1)), fds);
   }
+  // Takes an announcement of this channel back that still waits here, unless the peer asked for it.
+  // True: there was one, and its end need not be announced either. [loop]
+  [[nodiscard]] bool take_back(std::uint64_t channel);
   // Reads what is still there: the last words of a process that has ended. [loop]
   void drain();
   [[nodiscard]] int fd() const { return socket_.get(); }
@@ -44,11 +47,15 @@ private:
   struct Queued {
     std::vector<std::byte> bytes;
     std::vector<sys::Fd> fds;
+    bool answer = false;
   };
   LinkPort(sys::Loop& loop, sys::Fd socket, OnRecord on_record, OnEnd on_end);
   void push(std::span<const std::byte> bytes, std::span<const int> fds);
   void on_events(std::uint32_t events);
   void flush();
+  void rest();
+  // It asks and asks, and does not read what it is answered.
+  [[nodiscard]] bool is_deaf();
   // False: nothing more is there, or the link has ended.
   bool receive_one();
   void end(Error why);
@@ -60,6 +67,8 @@ private:
   OnRecord on_record_;
   OnEnd on_end_;
   std::deque<Queued> queue_;
+  bool serving_ = false;    // a record of the peer's: what is sent meanwhile are its answers
+  std::size_t answers_ = 0; // since the peer had last read everything
 };
 
 } // namespace mohhos::manager

@@ -12,6 +12,7 @@
 #include <map>
 #include <set>
 
+#include "base/token_bucket.hpp"
 #include "ipc/broker.hpp"
 #include "ipc/channel.hpp"
 #include "manager/manager.hpp"
@@ -121,6 +122,7 @@ struct Manager::Parts {
   [[nodiscard]] ipc::Party party_of(const Plugin& plugin) const;
   [[nodiscard]] ipc::Party party_of(const Endpoint& endpoint) const;
   bool serve_broker(PluginId id, const ipc::LinkRecord& record);
+  void note_broken(PluginId by, const ipc::CloseChannel& close);
   [[nodiscard]] Result<> may_call(PluginId asker, const ipc::OpenChannel& request) const;
 
   // --- adoption.cpp
@@ -175,6 +177,7 @@ struct Manager::Parts {
   sandbox::SystemLayout layout;
   sandbox::FilterCache filters;
   monitor::AuditLog audit;
+  std::map<PluginId, TokenBucket> broken_budgets; // of who reports broken channels
 
   std::map<std::uint64_t, std::pair<PluginId, std::function<void(const LogRecord&)>>> log_followers;
   std::map<std::uint64_t, std::pair<PluginId, std::function<void(const Event&)>>> watchers;

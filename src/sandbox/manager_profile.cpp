@@ -210,6 +210,7 @@ constexpr std::array kRules = {
     Rule{SYS_socketpair, {equals32(0, AF_UNIX)}, 1},
     Rule{SYS_prlimit64, {equals32(0, 0)}, 1},
     Rule{SYS_ioctl, {equals32(1, FIONREAD)}, 1},
+    Rule{SYS_ioctl, {equals32(1, TIOCOUTQ)}, 1}, // SIOCOUTQ: does a peer read its link
     Rule{SYS_ioctl, {equals32(1, FIONBIO)}, 1},
     Rule{SYS_ioctl, {equals32(1, FIOCLEX)}, 1},
     Rule{SYS_ioctl, {equals32(1, TCGETS)}, 1},

@@ -4,7 +4,9 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -138,6 +140,11 @@ Result<std::vector<gid_t>> peer_groups(int socket) {
     groups.resize(size / sizeof(gid_t)); // ERANGE: what it would take
     if (result == 0) return groups;
   }
+}
+
+std::size_t unread_bytes(int socket) {
+  int size = 0;
+  return ::ioctl(socket, SIOCOUTQ, &size) == 0 ? static_cast<std::size_t>(size) : 0;
 }
 
 Result<std::optional<Fd>> accept_connection(int listening) {

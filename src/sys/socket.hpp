@@ -52,6 +52,10 @@ struct PeerCredentials {
 // SO_PEERGROUPS: the peer's supplementary groups as they were at connect. [any]
 [[nodiscard]] Result<std::vector<gid_t>> peer_groups(int socket);
 
+// How much of what was sent the peer has not read (the kernel's own costs counted); 0 also when the
+// kernel does not say. [any]
+[[nodiscard]] std::size_t unread_bytes(int socket);
+
 // The next connection, non-blocking; nothing when none is waiting (any more). Exhausted: out of
 // descriptors, and the connection is still waiting. [any]
 [[nodiscard]] Result<std::optional<Fd>> accept_connection(int listening);

@@ -83,6 +83,8 @@ constexpr Row kRows[] = {
     {"link_junk", Verdict::Survives},
     {"link_flood", Verdict::Survives},
     {"channel_flood", Verdict::Survives},
+    {"broken_flood", Verdict::Survives},
+    {"open_close", Verdict::Survives},
     {"close_own_fds", Verdict::Survives},
     // resources
     {"memory_hog", Verdict::Ends, "memory"},
@@ -189,6 +191,33 @@ TEST_P(Evil, GetsItsVerdict) {
 
 INSTANTIATE_TEST_SUITE_P(Plugin, Evil, testing::ValuesIn(kRows),
                          [](const auto& row) { return std::string(row.param.name); });
+
+// A neighbour that is frozen reads nothing, and is none the worse for what others open and close.
+TEST(EvilNeighbour, DoesNotEndWhoIsSuspended) {
+  Daemon daemon;
+  daemon.trust_key("verified");
+  const auto signed_file = [&](const std::string& name) {
+    return daemon.sign(std::string(EVIL_DIR) + "/" + name + ".so");
+  };
+  ASSERT_EQ(daemon.load_and_start(signed_file("victim"), "victim").code, 0);
+  ASSERT_EQ(daemon.plugctl({"suspend", "victim"}).code, 0);
+  ASSERT_EQ(daemon.load_and_start(signed_file("open_close"), "open_close").code, 0);
+  ASSERT_EQ(daemon.plugctl({"resume", "victim"}).code, 0);
+  const Outcome answer = daemon.plugctl({"call", "victim", "are you there?"});
+  EXPECT_EQ(answer.code, 0) << answer.err << daemon.log();
+  EXPECT_EQ(daemon.stop(), "");
+}
+
+TEST(EvilReports, DoNotFillTheAuditLog) {
+  Daemon daemon;
+  daemon.trust_key("verified");
+  ASSERT_EQ(
+      daemon.load_and_start(daemon.sign(std::string(EVIL_DIR) + "/broken_flood.so"), "broken_flood")
+          .code,
+      0);
+  EXPECT_LT(std::filesystem::file_size(daemon.root() / "var/log/mohhos/audit.jsonl"), 64U << 10);
+  EXPECT_EQ(daemon.stop(), "");
+}
 
 // What was printed is what a terminal will get: no escape may be left in it.
 TEST(EvilText, IsShownEscaped) {

@@ -90,6 +90,53 @@ TEST_F(Ports, ALinkKeepsTheOrderForAPeerThatReadsLate) {
   });
 }
 
+// Each answer may carry descriptors, which count against the manager until they are read.
+TEST_F(Ports, APeerThatDoesNotReadItsAnswersIsNotListenedTo) {
+  std::unique_ptr<LinkPort> port;
+  int served = 0;
+  auto opened = LinkPort::open(
+      loop, std::move(pair.first),
+      [&](const ipc::LinkRecord&) {
+        ++served;
+        port->send(ipc::ChannelRefused{});
+      },
+      [](const Error& why) { FAIL() << why.text; });
+  ASSERT_TRUE(opened);
+  port = std::move(*opened);
+  int sent = 0;
+  while (sent < 100 && ipc::send_link_record(pair.second.get(), ipc::OpenChannel{})) ++sent;
+  ASSERT_EQ(sent, 100);
+  int turns = 0;
+  run_until([&] {
+    if (++turns < 50) return false; // time enough to serve them all
+    if (turns == 50) {
+      EXPECT_EQ(served, 32);
+    }
+    while (true) {
+      const auto record = ipc::receive_link_record(pair.second.get(), ipc::LinkSide::Manager);
+      if (!record || !*record) return served == sent;
+    }
+  });
+}
+
+// The peer is frozen, and somebody opens and closes channels to it.
+TEST_F(Ports, WhatIsOpenedAndClosedBeforeAPeerReadsIsTakenBack) {
+  auto port = LinkPort::open(
+      loop, std::move(pair.first), [](const ipc::LinkRecord&) {},
+      [](const Error& why) { FAIL() << why.text; });
+  ASSERT_TRUE(port);
+  for (std::uint64_t channel = 1; channel <= 20000; ++channel) {
+    ipc::ChannelOpened opened;
+    opened.channel_id = channel;
+    (*port)->send(opened);
+    if ((*port)->take_back(channel)) continue;
+    ipc::ChannelClosed closed;
+    closed.channel_id = channel;
+    (*port)->send(closed);
+  }
+  EXPECT_FALSE((*port)->ended());
+}
+
 TEST_F(Ports, TheWardensAnswerGoesToWhoAsked) {
   std::vector<std::string> answers;
   auto port = WardenPort::open(
