@@ -20,13 +20,14 @@ namespace {
 namespace fs = std::filesystem;
 
 Result<sys::Fd> open_program(const fs::path& beside, const char* name) {
-  const std::array places = {beside / name, fs::path(MOHHOS_LIBEXECDIR) / name};
+  const fs::path installed = beside.parent_path() / "libexec/mohhos"; // under whatever prefix
+  const std::array places = {beside / name, installed / name, fs::path(MOHHOS_LIBEXECDIR) / name};
   for (const fs::path& path : places) {
     sys::Fd fd(::open(path.c_str(), O_PATH | O_CLOEXEC));
     if (fd) return fd;
   }
-  return fail(Code::NotFound, "{} is neither in {} nor in {}; is the installation complete?", name,
-              beside.native(), MOHHOS_LIBEXECDIR);
+  return fail(Code::NotFound, "{} is not in {}, {} or {}; is the installation complete?", name,
+              beside.native(), installed.native(), MOHHOS_LIBEXECDIR);
 }
 
 std::vector<std::string> environment_for(const Place& place) {
@@ -45,6 +46,9 @@ std::vector<std::string> environment_for(const Place& place) {
 
 Result<> become_manager(const ManagerStart& start, pid_t parent) {
   sys::reset_signals();
+  // Ctrl-C and 'kill %1' reach a whole process group; only the warden ends the manager, after the
+  // plugins.
+  if (::setsid() < 0) return fail_errno("setsid");
   ::umask(0077);
   if (start.former_oom_score)
     TRY(sys::write_control(AT_FDCWD, "/proc/self/oom_score_adj",

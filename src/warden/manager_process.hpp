@@ -15,7 +15,8 @@ struct Programs {
   sys::Fd manager; // O_PATH
   sys::Fd host;
 };
-// Beside /proc/self/exe, else in the libexec directory that was configured. NotFound names both.
+// Beside /proc/self/exe, else in ../libexec/mohhos from there, else in the libexec directory that
+// was configured. NotFound names all three.
 [[nodiscard]] Result<Programs> find_programs();
 
 struct ManagerStart {

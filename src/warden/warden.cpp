@@ -22,9 +22,10 @@ using std::chrono::seconds;
 
 constexpr milliseconds kFirstBackoff{10};
 constexpr milliseconds kLongestBackoff{5000};
-constexpr seconds kStable{10};         // a manager that lived this long starts the backoff anew
-constexpr seconds kUnloadDeadline{15}; // Shutdown to Goodbye
-constexpr seconds kKillDeadline{10};   // SIGKILL to gone: only the kernel can be late
+constexpr milliseconds kExitGrace{500}; // from the end of its link to the end of a manager
+constexpr seconds kStable{10};          // a manager that lived this long starts the backoff anew
+constexpr seconds kUnloadDeadline{15};  // Shutdown to Goodbye
+constexpr seconds kKillDeadline{10};    // SIGKILL to gone: only the kernel can be late
 constexpr std::size_t kMostProcesses = 2048;
 constexpr std::size_t kRoomForAttempts = 256; // messages waiting for the manager
 
@@ -119,7 +120,11 @@ void Warden::end_manager(const Error& why) {
   if (phase_ != Phase::Killing && why.code != Code::PeerGone)
     sys::say("killing the manager: {}", why.text);
   manager_->condemned = true;
-  static_cast<void>(sys::send_signal(manager_->pidfd.get(), SIGKILL));
+  // A link ends a moment before the process that exits. A signal in between would hide the status,
+  // and with it that the manager has refused to start.
+  const auto kill = [this] { static_cast<void>(sys::send_signal(manager_->pidfd.get(), SIGKILL)); };
+  if (why.code == Code::PeerGone) return later(manager_->overdue, kExitGrace, kill);
+  kill();
 }
 
 void Warden::on_manager_end() {
@@ -149,8 +154,8 @@ void Warden::on_manager_end() {
   }
   ++restarts_;
   if (was_stable) backoff_ = kFirstBackoff;
-  sys::say("the manager ended ({}); a new one takes over {} plugins in {} ms", how,
-           processes_.size(), backoff_.count());
+  sys::say("the manager ended ({}); a new one takes over in {} ms (plugins: {})", how,
+           backoff_.count(), processes_.size());
   start_manager_later();
 }
 
@@ -358,7 +363,7 @@ void Warden::shut_down() {
   static_cast<void>(::sd_notify(0, "STOPPING=1"));
   if (phase_ != Phase::Serving || !manager_) return kill_all();
   phase_ = Phase::Asking;
-  sys::say("ending: {} plugins", processes_.size());
+  sys::say("ending (plugins: {})", processes_.size());
   tell(signal_of(MessageType::Shutdown));
   later(deadline_, kUnloadDeadline, [this] {
     sys::say("the manager has not unloaded everything in {} s", kUnloadDeadline.count());

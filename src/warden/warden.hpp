@@ -48,6 +48,7 @@ private:
     sys::Fd pidfd;
     std::unique_ptr<sys::RecordLink> link;
     sys::Source ended;
+    sys::Source overdue;
     Monotonic started;
     bool condemned = false; // it spoke wrongly: nothing of it counts any more
   };
