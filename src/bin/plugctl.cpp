@@ -5,7 +5,9 @@
 #include <array>
 #include <charconv>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
+#include <system_error>
 #include <unistd.h>
 
 #include "plugctl_output.hpp"
@@ -51,10 +53,27 @@ int say_error(const Context& context, Error error) {
   return exit_code(error.code);
 }
 
-int say_usage(const CLI::App& app, const CLI::ParseError& error) {
+int say_usage(const CLI::App& app, Context& context, const CLI::ParseError& error) {
   if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) return app.exit(error);
-  fmt::print(stderr, "plugctl: usage: {} (see plugctl --help)\n", escape_lines(error.what(), "  "));
-  return exit_code(Code::Invalid);
+  const auto formats = app.get_option("--format")->results(); // perhaps not taken over yet
+  if (!formats.empty()) context.format = formats.back();
+  const auto unknown = app.remaining();
+  const bool no_command = app.get_subcommands().empty() && !unknown.empty();
+  const std::string text =
+      no_command ? fmt::format("there is no command '{}'", unknown.front()) : error.what();
+  context.what = "usage";
+  return say_error(context, {Code::Invalid, text + " (see plugctl --help)"});
+}
+
+// What did not get into a full disk or a closed descriptor was not said.
+Result<int> run(const Context& context) {
+  try { // fmt's exception
+    TRY(const int status, context.run());
+    if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return status;
+    return fail_errno("writing the output");
+  } catch (const std::system_error& error) {
+    return fail(Code::Failed, "writing the output: {}", error.code().message());
+  }
 }
 
 } // namespace
@@ -120,6 +139,7 @@ int main(int argc, char** argv) {
              "signature or\n"
              "trust, 7 no sandbox, 8 dependency, 9 incompatible, 10 consent needed, 69 no daemon, "
              "124 timed out.");
+  app.set_version_flag("--version", "plugctl " MOHHOS_VERSION);
   add_global_options(app, context);
   add_lifecycle_commands(app, context);
   add_look_commands(app, context);
@@ -133,8 +153,8 @@ int main(int argc, char** argv) {
   try { // CLI11 speaks in exceptions
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return say_usage(app, error);
+    return say_usage(app, context, error);
   }
-  const auto status = context.run();
+  const auto status = run(context);
   return status ? *status : say_error(context, status.error());
 }

@@ -58,8 +58,9 @@ void print_info(const v1::PluginInfo& info, bool color) {
       {"cause", info.cause()},
       {"memory", info.pid() == 0 ? "" : human_bytes(info.memory_bytes())},
       {"cpu", info.pid() == 0 ? "" : fmt::format("{:.1f} %", info.cpu_percent())},
-      {"loaded",
-       fmt::format("{}, in {}", human_clock(info.load_time_us()), human_us(info.load_us()))},
+      {"loaded", info.load_us() == 0 ? ""
+                                     : fmt::format("{}, in {}", human_clock(info.load_time_us()),
+                                                   human_us(info.load_us()))},
       {"started", info.start_us() == 0 ? "" : fmt::format("in {}", human_us(info.start_us()))},
       {"signer", fmt::format("{} (trust: {})", info.signer(), info.trust_level())},
       {"sandbox", info.sandbox_level()},

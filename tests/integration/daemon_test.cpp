@@ -43,6 +43,10 @@ TEST_F(DaemonProcess, StatusSaysWhatIsInForce) {
   EXPECT_NE(json(status, "mode"), "");
 }
 
+TEST_F(DaemonProcess, KeepsItsManagerOutOfReachOfCtrlC) {
+  EXPECT_NE(::getpgid(daemon.manager_pid()), ::getpgid(daemon.pid()));
+}
+
 TEST_F(DaemonProcess, UnloadsAllWhenItEnds) {
   ASSERT_EQ(load_and_start("plain").code, 0);
   ASSERT_EQ(load_and_start("counter_in").code, 0);
@@ -106,6 +110,20 @@ TEST(Usage, MistakesAreUsageErrors) {
   EXPECT_EQ(run({program("plugctl"), "load"}).code, 2);
   EXPECT_EQ(run({program("plugctl"), "-o", "xml", "list"}).code, 2);
   EXPECT_EQ(run({program("plugctl"), "--help"}).code, 0);
+  EXPECT_EQ(run({program("plugctl"), "--version"}).code, 0);
+}
+
+TEST(Usage, AMistakeIsNamedAlsoInJson) {
+  const Outcome outcome = run({program("plugctl"), "-o", "json", "frobnicate"});
+  EXPECT_REFUSED(outcome, 2, "no command 'frobnicate'");
+  EXPECT_TRUE(outcome.out.starts_with(R"({"schema":1,"error":{"code":"invalid","exit":2)"))
+      << outcome.out;
+}
+
+TEST(Output, ThatFindsNoRoomIsAFailure) {
+  const Outcome outcome =
+      run({"/bin/sh", "-c", program("plugctl").native() + " version > /dev/full"});
+  EXPECT_REFUSED(outcome, 1, "No space left on device");
 }
 
 } // namespace
