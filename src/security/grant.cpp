@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "model/paths.hpp"
 #include "security/checks.hpp"
 #include "security/nearest.hpp"
 
@@ -164,16 +165,22 @@ std::string indented(std::string_view lines) {
   return text;
 }
 
+// plugctl has to be told of a private daemon's directory, or it would write into the system's.
+std::string root_option(const std::filesystem::path& file) {
+  const auto root = file.parent_path().parent_path().parent_path().parent_path();
+  if (root == "/" || model::paths_under(root).grants() != file.parent_path()) return "";
+  return fmt::format(" --root {}", root.native());
+}
+
 Result<> consent_needed(const Metadata& metadata, const OperatorPolicy& policy,
                         const Missing& missing) {
   if (missing.items.empty()) return {};
   TRY(const OperatorPolicy wanted, with_request(policy, missing.request));
-  return fail(
-      Code::ConsentNeeded,
-      "{} asks for what the operator has not granted: {}. To grant it: plugctl grant {}{}, or let "
-      "{} say:{}",
-      metadata.name, joined(missing.items), metadata.name, missing.command, policy.file.native(),
-      indented(render_policy(wanted)));
+  return fail(Code::ConsentNeeded,
+              "{} asks for what the operator has not granted: {}. To grant it: plugctl grant "
+              "{}{}{}, or let {} say:{}",
+              metadata.name, joined(missing.items), metadata.name, missing.command,
+              root_option(policy.file), policy.file.native(), indented(render_policy(wanted)));
 }
 
 } // namespace

@@ -130,8 +130,11 @@ Result<PublicKey> Keyring::find(const KeyId& id) const {
   std::string left_out;
   for (const std::string& problem : problems_) left_out += fmt::format("; left out: {}", problem);
   return fail(Code::Untrusted,
-              "it is signed by the unknown key {}: {} has {} key{}, not this one{}", to_string(id),
-              directory_.native(), entries_.size(), entries_.size() == 1 ? "" : "s", left_out);
+              "it is signed by the unknown key {}: {} has {} key{}, not this one (plugctl key "
+              "trust FILE.pub "
+              "adds one){}",
+              to_string(id), directory_.native(), entries_.size(), entries_.size() == 1 ? "" : "s",
+              left_out);
 }
 
 } // namespace mohhos::security

@@ -7,9 +7,9 @@
 //   write = ["/var/lib/ocr"]           # (write includes read)
 //   devices = ["/dev/dri"]
 //   [config]
-//   input = "/srv/text"                # takes the place of "${input}" in the ACL: setting it is
-//   the consent [limits] max_memory_mb = 32                 # lowers the manifest's, never raises
-//   it
+//   input = "/srv/text"                # stands for "${input}" in the ACL: the consent to it
+//   [limits]
+//   max_memory_mb = 32                 # lowers the manifest's, never raises it
 #pragma once
 
 #include <filesystem>

@@ -67,6 +67,15 @@ TEST(Grant, AllThatIsMissingIsSaidAtOnceWithTheLinesToWrite) {
         << words << "\nin: " << refused.error().text;
 }
 
+TEST(Grant, TheCommandInTheErrorNamesAPrivateRoot) {
+  const auto policy = parse_policy("", "/srv/m/etc/mohhos/grants.d/reader.toml").value();
+  const auto refused = grant(metadata_of(kReader), trust_of(TrustLevel::Community), policy);
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().text.find("--read /usr/share/a --root /srv/m, or let"),
+            std::string::npos)
+      << refused.error().text;
+}
+
 // What the error says is enough: the lines that it shows are a file that is granted.
 TEST(Grant, TheLinesInTheErrorAreEnough) {
   const auto refused = grant(metadata_of(kReader), trust_of(TrustLevel::Community), policy_of(""));
