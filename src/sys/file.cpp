@@ -63,11 +63,10 @@ Result<> write_all(int fd, std::string_view bytes) {
   return {};
 }
 
-Result<> replace_file(const std::filesystem::path& path, std::string_view bytes, mode_t mode) {
-  std::filesystem::path staged = path;
-  staged += ".new";
-  if (::unlink(staged.c_str()) != 0 && errno != ENOENT)
-    return fail_errno(fmt::format("removing the stale {}", staged.native()));
+namespace {
+
+Result<> stage_and_rename(const std::filesystem::path& staged, const std::filesystem::path& path,
+                          std::string_view bytes, mode_t mode) {
   const Fd fd(::open(staged.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
   if (!fd) return fail_errno(fmt::format("creating {}", staged.native()));
   if (::fchmod(fd.get(), mode) != 0)
@@ -77,6 +76,20 @@ Result<> replace_file(const std::filesystem::path& path, std::string_view bytes,
   if (::fsync(fd.get()) != 0) return fail_errno(fmt::format("fsync of {}", staged.native()));
   if (::rename(staged.c_str(), path.c_str()) != 0)
     return fail_errno(fmt::format("renaming {} to {}", staged.native(), path.native()));
+  return {};
+}
+
+} // namespace
+
+Result<> replace_file(const std::filesystem::path& path, std::string_view bytes, mode_t mode) {
+  std::filesystem::path staged = path;
+  staged += ".new";
+  if (::unlink(staged.c_str()) != 0 && errno != ENOENT)
+    return fail_errno(fmt::format("removing the stale {}", staged.native()));
+  if (auto replaced = stage_and_rename(staged, path, bytes, mode); !replaced) {
+    (void)::unlink(staged.c_str()); // ours, and perhaps only half of it
+    return replaced;
+  }
   const Fd directory(::open(path.parent_path().empty() ? "." : path.parent_path().c_str(),
                             O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!directory || ::fsync(directory.get()) != 0)

@@ -239,8 +239,12 @@ Result<Fd> connect_unix(const std::filesystem::path& path) {
       0) {
     const int reason = errno;
     if (reason == EACCES || reason == EPERM)
-      return fail(Code::Denied, "{}: you may not connect to it", path.native());
-    return fail(Code::Unreachable, "no mohhosd answers at {}: {}", path.native(),
+      return fail(
+          Code::Denied,
+          "{}: you may not connect to it: it is another user's, and you are not in its group",
+          path.native());
+    return fail(Code::Unreachable,
+                "no mohhosd answers at {}: {}; is it running, and with this socket?", path.native(),
                 std::strerror(reason)); // NOLINT(concurrency-mt-unsafe)
   }
   return fd;

@@ -57,6 +57,12 @@ TEST_F(File, ReplacingLeavesTheNewContentWithItsMode) {
   EXPECT_EQ(status.st_mode & 0777U, 0640U);
 }
 
+TEST_F(File, AReplacingThatFailsLeavesNothing) {
+  ASSERT_EQ(::mkdir(in("a").c_str(), 0700), 0);
+  EXPECT_FALSE(replace_file(in("a"), "new", 0640));
+  EXPECT_FALSE(std::filesystem::exists(in("a.new")));
+}
+
 TEST_F(File, ReplacingDoesNotFollowASymbolicLinkToAnotherFile) {
   std::ofstream(in("victim")) << "precious";
   std::filesystem::create_symlink(in("victim"), in("a"));
