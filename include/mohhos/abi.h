@@ -42,8 +42,8 @@ extern "C" {
 
 #define MOHHOS_ABI_VERSION 1u
 
-/* Failures: the project's codes, negated. The same numbers come out of the C API and plugctl's
- * JSON. */
+/* Failures: the project's codes, negated. The same numbers come out of the C API; plugctl's
+ * JSON has them as words. */
 enum {
   MOHHOS_OK = 0,
   MOHHOS_E_FAILED = -1,          /* none of the others fits */

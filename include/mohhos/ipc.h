@@ -81,7 +81,8 @@ MOHHOS_API int plugin_call(plugin_id_t target, const plugin_message_t* request,
                            plugin_message_t* response, uint32_t timeout_ms);
 
 /* A copy to every plugin of that type that runs and whose ACL allows it. Returns how many got it,
- * or a negative error. message->receiver is 0 afterwards. */
+ * or a negative error. The caller keeps `data`; message->receiver is 0 afterwards. Errors: INVALID
+ * (data NULL but data_size not 0, unknown type), UNREACHABLE. */
 MOHHOS_API int plugin_broadcast_message(plugin_message_t* message, plugin_type_t target_type);
 
 /* From now on this program receives the MSG_PLUGIN_EVENT_NOTIFY messages that plugin_id publishes

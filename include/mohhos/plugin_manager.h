@@ -69,7 +69,7 @@ typedef struct {
 } plugin_info_t;
 
 /* Uses this socket from now on, and connects at once. NULL: the default one. A connection that is
- * open is closed first, and the program's messaging endpoint with it. */
+ * open is closed first, and the program's messaging endpoint with it. Errors: UNREACHABLE, DENIED. */
 MOHHOS_API int mohhos_connect(const char* socket_path);
 /* Closes the connection and the messaging endpoint; without a connection nothing happens. */
 MOHHOS_API void mohhos_disconnect(void);
@@ -89,9 +89,10 @@ MOHHOS_API int plugin_unload(plugin_id_t plugin_id);
 /* LOADED → RUNNING, after on_start. Errors: NOT_FOUND, BAD_STATE, PLUGIN_FAILED, DENIED,
  * UNREACHABLE. */
 MOHHOS_API int plugin_start(plugin_id_t plugin_id);
-/* RUNNING or SUSPENDED → LOADED, after on_stop. Errors as plugin_start. */
+/* RUNNING → LOADED, after on_stop. Errors as plugin_start, and NOT_RUNNING; BAD_STATE: it is
+ * SUSPENDED, resume it first. */
 MOHHOS_API int plugin_stop(plugin_id_t plugin_id);
-/* RUNNING → SUSPENDED: frozen by the kernel. Errors as plugin_start. */
+/* RUNNING → SUSPENDED: frozen by the kernel. Errors as plugin_stop. */
 MOHHOS_API int plugin_suspend(plugin_id_t plugin_id);
 /* SUSPENDED → RUNNING. Errors as plugin_start. */
 MOHHOS_API int plugin_resume(plugin_id_t plugin_id);

@@ -78,8 +78,8 @@ typedef enum {
   CAPABILITY_CUSTOM = 32
 } capability_t;
 
-/* Whether the plugin was granted the capability: 1 yes, 0 no, negative: an error (-(NotFound) for
- * an unknown plugin, -(Invalid) for a number that is no capability). Any thread. */
+/* Whether the plugin was granted the capability: 1 yes, 0 no. Errors: NOT_FOUND, INVALID (the
+ * number is no capability), UNREACHABLE. Any thread. */
 MOHHOS_API int security_check_capability(plugin_id_t plugin_id, capability_t capability);
 
 #ifdef __cplusplus

@@ -10,7 +10,7 @@ constexpr std::array<Permit, kMethodCount> kPermits = {{
     {Method::Load, Role::Admin, 8, "verify, confine and load a plugin"},
     {Method::Unload, Role::Admin, 2, "end a plugin and forget it"},
     {Method::Start, Role::Operate, 2, "LOADED to RUNNING"},
-    {Method::Stop, Role::Operate, 2, "RUNNING or SUSPENDED to LOADED"},
+    {Method::Stop, Role::Operate, 2, "RUNNING to LOADED"},
     {Method::Suspend, Role::Operate, 2, "freeze"},
     {Method::Resume, Role::Operate, 2, "thaw"},
     {Method::Info, Role::Observe, 1, "everything about one plugin"},
