@@ -35,8 +35,9 @@ protected:
     fs::copy_file("/bin/true", home_ / "mohhos-plugin-host");
   }
   void TearDown() override {
-    if (pid_ > 0) {
-      ::kill(pid_, SIGKILL);
+    if (pid_ > 0) { // two signals: it cleans up, and waits for nobody
+      ::kill(pid_, SIGTERM);
+      ::kill(pid_, SIGINT);
       ::waitpid(pid_, nullptr, 0);
     }
     fs::remove_all(home_);
