@@ -1,5 +1,6 @@
 // Opens a channel to its neighbour and closes it, over and over: the neighbour, which may be frozen
 // or busy and not read its link, must not be taken for one that never will.
+#include <poll.h>
 #include <sys/socket.h>
 
 #include "evil.h"
@@ -25,6 +26,8 @@ static uint64_t wait_for_channel(void) {
                              .msg_iovlen = 1,
                              .msg_control = control,
                              .msg_controllen = sizeof control};
+    struct pollfd link = {.fd = 3, .events = POLLIN};
+    (void)poll(&link, 1, -1);
     if (recvmsg(3, &message, 0) <= 0) return 0;
     for (struct cmsghdr* c = CMSG_FIRSTHDR(&message); c != NULL; c = CMSG_NXTHDR(&message, c)) {
       const int* fds = (const int*)CMSG_DATA(c);
