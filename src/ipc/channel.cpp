@@ -13,6 +13,8 @@
 namespace mohhos::ipc {
 namespace {
 
+constexpr std::uint32_t kLookEvery = 16; // messages that are sent with `more`
+
 template <class Header>
 Result<sys::Fd> make_memory(const char* name, std::uint64_t size, const Header& header) {
   TRY(sys::Fd fd, sys::make_memfd(name, 0400));
@@ -131,13 +133,19 @@ Result<SendingChannel> SendingChannel::attach(ChannelEnd end, std::uint64_t ring
                         std::move(end.space_bell), RingSender(memory, generation));
 }
 
-std::uint64_t SendingChannel::commit() noexcept {
+std::uint64_t SendingChannel::commit(bool more) noexcept {
   const std::uint64_t id = ring_.commit();
-  if (ring_.must_wake()) {
-    ring_doorbell(data_bell_.get());
-    ++bells_;
-  }
+  ++unlooked_;
+  if (!more || unlooked_ >= kLookEvery) wake();
   return id;
+}
+
+void SendingChannel::wake() noexcept {
+  if (unlooked_ == 0) return;
+  unlooked_ = 0;
+  if (!ring_.must_wake()) return;
+  ring_doorbell(data_bell_.get());
+  ++bells_;
 }
 
 ReceivingChannel::ReceivingChannel(sys::Mapping data, sys::Mapping control, sys::Fd data_bell,

@@ -52,8 +52,12 @@ public:
                                                      std::uint32_t generation);
   [[nodiscard]] RingSender& ring() noexcept { return ring_; }
   [[nodiscard]] const RingSender& ring() const noexcept { return ring_; }
-  // Publishes, and rings if the receiver sleeps. Returns the message's id. [any]
-  std::uint64_t commit() noexcept;
+  // Publishes, and rings if the receiver sleeps. Returns the message's id. `more`: looks at the
+  // receiver for one message in sixteen only. A look costs a full fence, which waits for the lines
+  // that the receiver just read; after the last message the caller owes a wake(). [any]
+  std::uint64_t commit(bool more = false) noexcept;
+  // Rings if the receiver sleeps and was not looked at since the last commit. [any]
+  void wake() noexcept;
   // Times that the receiver was rung: system calls. [any]
   [[nodiscard]] std::uint64_t bells() const noexcept { return bells_; }
   [[nodiscard]] int space_bell() const noexcept { return space_bell_.get(); }
@@ -67,6 +71,7 @@ private:
   sys::Fd space_bell_;
   RingSender ring_;
   std::uint64_t bells_ = 0;
+  std::uint32_t unlooked_ = 0; // messages since the last look at the receiver
 };
 
 class ReceivingChannel {

@@ -185,6 +185,7 @@ Result<LinkRecord> Endpoint::State::ask(std::span<const std::byte> question, std
                                         Monotonic deadline) {
   asked = number;
   link_answer.reset();
+  wake_receivers();
   Monotonic again{};
   Result<LinkRecord> result = fail(Code::TimedOut, "the manager did not answer in time");
   for (;;) {
@@ -276,6 +277,7 @@ Result<std::span<std::byte>> Endpoint::loan(ChannelId channel, std::uint32_t siz
   Sending* const out = state_->find_sending(channel);
   if (out == nullptr) return fail(Code::PeerGone, "channel {} has ended", channel.value);
   std::span<std::byte> bytes;
+  out->more = about.more;
   if (out->channel.ring().loan(size, about, bytes) == RingSender::Outcome::Ok) [[likely]]
     return bytes;
   TRY(state_->wait_for_space(channel, size, about, deadline, bytes));
@@ -285,6 +287,7 @@ Result<std::span<std::byte>> Endpoint::loan(ChannelId channel, std::uint32_t siz
 Result<> Endpoint::State::wait_for_space(ChannelId id, std::uint32_t size, const Outgoing& about,
                                          Monotonic deadline, std::span<std::byte>& bytes) {
   ++counters.space_waits;
+  wake_receivers();
   const Monotonic spin_until = now() + settings.spin;
   bool armed = false;
   for (std::uint32_t look = 0;; ++look) {
@@ -338,7 +341,21 @@ std::uint64_t Endpoint::commit(ChannelId channel) {
   Sending* const out = state_->find_sending(channel);
   if (out == nullptr) return 0; // it ended between loan and commit
   ++state_->counters.sent;
-  return out->channel.commit();
+  if (out->more && !out->unwoken) {
+    out->unwoken = true;
+    state_->unwoken.push_back(channel);
+  }
+  return out->channel.commit(out->more);
+}
+
+void Endpoint::State::wake_receivers() noexcept {
+  for (const ChannelId id : unwoken) {
+    Sending* const out = find_sending(id);
+    if (out == nullptr) continue;
+    out->unwoken = false;
+    out->channel.wake();
+  }
+  unwoken.clear();
 }
 
 Result<std::uint64_t> Endpoint::send(ChannelId channel, const Outgoing& about,

@@ -99,6 +99,7 @@ bool Endpoint::State::read_from(PluginId callee) {
 
 void Endpoint::State::wait_for_answer(PluginId callee,
                                       const std::optional<Result<Answer>>& answer) {
+  wake_receivers();
   const Monotonic spin_until = now() + settings.spin;
   for (std::uint32_t look = 1;; ++look) {
     const bool found = read_from(callee);

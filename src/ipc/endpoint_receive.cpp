@@ -172,6 +172,7 @@ void Endpoint::release(const Message& message) {
 
 Result<std::optional<Message>> Endpoint::receive(Monotonic deadline) {
   State& state = *state_;
+  if (!state.unwoken.empty()) state.wake_receivers();
   for (;;) {
     if (state.until_poll-- == 0) {
       state.until_poll = kReceivesPerPoll;
@@ -274,6 +275,7 @@ bool Endpoint::State::arm(std::optional<PluginId> only) {
 }
 
 bool Endpoint::State::wait(Monotonic deadline) {
+  wake_receivers();
   if (deadline == kNoWait) {
     note(waiter.wait(kNoWait));
     expire(now());
@@ -302,6 +304,7 @@ int Endpoint::wait_fd() const {
   return state_->waiter.fd();
 }
 bool Endpoint::prepare_wait() {
+  state_->wake_receivers();
   return state_->arm();
 }
 Monotonic Endpoint::next_deadline() const {

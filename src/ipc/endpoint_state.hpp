@@ -17,6 +17,8 @@ struct Sending {
   ChannelId id;
   Peer peer;
   SendingChannel channel;
+  bool more = false;    // of the open loan
+  bool unwoken = false; // in State::unwoken
 };
 
 struct Receiving {
@@ -80,6 +82,9 @@ struct Endpoint::State {
   [[nodiscard]] Result<> wait_for_space(ChannelId id, std::uint32_t size, const Outgoing& about,
                                         Monotonic deadline, std::span<std::byte>& bytes);
   void end_sending(ChannelId id, Error why);
+  // Receivers that a send with `more` left asleep: before anything here waits, and when the caller
+  // comes back.
+  void wake_receivers() noexcept;
 
   // endpoint_receive.cpp
   enum class Next : std::uint8_t { Message, Again, Nothing };
@@ -121,6 +126,7 @@ struct Endpoint::State {
   std::unordered_map<std::uint64_t, std::unique_ptr<Sending>> sending;
   std::unordered_map<PluginId, ChannelId> sending_by_peer;
   Sending* last_sending = nullptr;
+  std::vector<ChannelId> unwoken;
   std::unordered_map<std::uint64_t, std::unique_ptr<Receiving>> receiving;
   Receiving* last_receiving = nullptr;
   std::vector<Receiving*> active; // polled; the others are armed and ring

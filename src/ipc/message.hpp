@@ -36,6 +36,7 @@ struct Outgoing {
   MessageType type = MessageType::Custom;
   Priority priority = Priority::Normal;
   bool failed = false; // a response that is the responder's 'no': its payload is the sentence
+  bool more = false;   // stays here: more follows at once, so the receiver may be woken later
   // ---
   std::uint32_t event = 0;       // EventNotify: which
   std::uint64_t correlation = 0; // a request's number at the asker; its response carries the same

@@ -42,6 +42,7 @@ std::optional<Checked> check(const mohhos_send_options_t* options, ipc::MessageT
     return std::nullopt;
   if (options->type != 0) result.about.type = static_cast<ipc::MessageType>(options->type);
   result.about.priority = *priority;
+  result.about.more = (options->flags & MOHHOS_SEND_MORE) != 0;
   result.about.deadline_ns = options->deadline_ns;
   result.deadline = deadline_in(options->timeout_ns);
   return result;

@@ -130,6 +130,33 @@ TEST_F(EndpointTest, WakesASleepingReceiver) {
   EXPECT_GT(a->counters().bells, 0U);
 }
 
+TEST_F(EndpointTest, ASenderThatHasMoreWakesTheReceiverWhenItComesBack) {
+  const auto a = open(plugin(1, "a"));
+  const auto b = open(plugin(2, "b"));
+  const ChannelId to_b = channel_to(*a, "b");
+  send(*a, to_b, "first");
+  EXPECT_EQ(take(*b), "first");
+  ASSERT_TRUE(b->prepare_wait()); // b sleeps from here on
+  const std::uint64_t before = a->counters().bells;
+  ASSERT_TRUE(a->send(to_b, {.more = true}, bytes_of("second"), soon()));
+  EXPECT_EQ(a->counters().bells, before);
+  EXPECT_FALSE(*a->receive(kNoWait)); // the sender comes back
+  EXPECT_EQ(a->counters().bells, before + 1);
+  EXPECT_EQ(take(*b), "second");
+}
+
+TEST_F(EndpointTest, ASenderThatAlwaysHasMoreStillWakesTheReceiverSoon) {
+  const auto a = open(plugin(1, "a"));
+  const auto b = open(plugin(2, "b"));
+  const ChannelId to_b = channel_to(*a, "b");
+  send(*a, to_b, "first");
+  EXPECT_EQ(take(*b), "first");
+  ASSERT_TRUE(b->prepare_wait());
+  const std::uint64_t before = a->counters().bells;
+  for (int i = 0; i < 16; ++i) ASSERT_TRUE(a->send(to_b, {.more = true}, bytes_of("more"), soon()));
+  EXPECT_EQ(a->counters().bells, before + 1);
+}
+
 TEST_F(EndpointTest, KeepsEveryMessageInOrderBetweenTwoThreadsThroughASmallRing) {
   const auto a = open(plugin(1, "a"), {.ring_bytes = 4096});
   const auto b = open(plugin(2, "b"));
