@@ -224,10 +224,14 @@ void Manager::Parts::go_on(Plugin& plugin, const SavedPlugin& saved) {
     plugin.pending = Pending{.request = lifecycle::Event::Load, .since = loop.now()};
     return ask_init(plugin);
   }
-  execute(broker.join(party_of(plugin)));
-  // A freeze that was under way may have been carried out and not noted down.
   warden::Target target{.plugin_id = plugin.info.id.value,
                         .generation = plugin.info.generation.value};
+  if (state != State::Loading) { // else its Done is still to come, and settle() with it
+    target.header.type = warden::MessageType::Settle;
+    warden->send(target);
+    execute(broker.join(party_of(plugin)));
+  }
+  // A freeze that was under way may have been carried out and not noted down.
   target.header.type =
       state == State::Suspended ? warden::MessageType::Freeze : warden::MessageType::Thaw;
   warden->send(target);

@@ -242,7 +242,6 @@ void Manager::Parts::on_launched(const warden::Launched& launched, sys::Fd pidfd
 }
 
 void Manager::Parts::ask_init(Plugin& plugin) {
-  execute(broker.join(party_of(plugin)));
   const auto set = [&](std::string_view key, std::string_view value) {
     ipc::SetConfig config;
     put_text(config.key, key);

@@ -170,7 +170,25 @@ void Manager::Parts::on_done(Plugin& plugin, const ipc::Done& done, std::uint32_
         plugin, lifecycle::Event::Failed, believed(done.code),
         fmt::format("{} failed: {}", asked->word, monitor::escape_controls(done.text)));
   if (plugin.pending) plugin.pending->deadline.reset();
+  if (done.operation == ipc::Operation::Init) return settle(plugin, asked->done);
   happen(plugin, asked->done);
+}
+
+// What it says of itself is not believed: only when the warden maps no code for it any more does it
+// get channels, whose memory it could otherwise write and run.
+void Manager::Parts::settle(Plugin& plugin, lifecycle::Event done) {
+  warden::Target target{.plugin_id = plugin.info.id.value,
+                        .generation = plugin.info.generation.value};
+  target.header.type = warden::MessageType::Settle;
+  warden->send(target, {}, [this, id = plugin.info.id, done](Result<> answer) {
+    Plugin* asked = find(id);
+    if (asked == nullptr || asked->info.state != model::State::Loading) return;
+    if (!answer)
+      return fail_plugin(*asked, lifecycle::Event::Failed, Code::NoSandbox,
+                         fmt::format("it could not be settled: {}", answer.error().text));
+    execute(broker.join(party_of(*asked)));
+    happen(*asked, done);
+  });
 }
 
 void Manager::Parts::freeze_or_thaw(Plugin& plugin, warden::MessageType type,

@@ -83,6 +83,7 @@ struct Manager::Parts {
   void set_state(Plugin& plugin, model::State to);
   void ask(Plugin& plugin, ipc::Operation operation);
   void arm_deadline(Plugin& plugin, std::chrono::milliseconds time);
+  void settle(Plugin& plugin, lifecycle::Event done);
   void freeze_or_thaw(Plugin& plugin, warden::MessageType type, lifecycle::Event done);
   void announce(Plugin& plugin);
   void on_done(Plugin& plugin, const ipc::Done& done, std::uint32_t sequence);

@@ -257,9 +257,10 @@ constexpr int kGetMdwe = 66;
 constexpr std::uint32_t kSetFs = 0x1002; // ARCH_SET_FS: an exec'ed program's own ld.so
 
 constexpr std::array kRules = {
-    // memory is never writable and executable, and executable only as a private view of a file
+    // memory is never writable and executable, and executable only as a private view of a file: for
+    // a plugin as long as the warden says so (ruling.hpp), for programs that may be exec'ed always
     allow_if(kEverybody, SYS_mmap, lacks(2, PROT_EXEC)),
-    allow_if(kEverybody, SYS_mmap, Condition{2, PROT_WRITE | PROT_EXEC, PROT_EXEC},
+    allow_if(kProcesses, SYS_mmap, Condition{2, PROT_WRITE | PROT_EXEC, PROT_EXEC},
              lacks(3, MAP_SHARED | MAP_ANONYMOUS)),
     allow_if(kEverybody, SYS_mprotect, lacks(2, PROT_EXEC)),
     // threads, not processes; and with can_create_processes no new namespaces
@@ -281,9 +282,6 @@ constexpr std::array kRules = {
     allow_if(kProcesses, SYS_arch_prctl, equals32(0, kSetFs)),
     // the host's second filter. A plugin may only forbid itself more, and never listen
     allow_if(kNoProcesses, SYS_seccomp, equals32(0, SECCOMP_SET_MODE_FILTER),
-             equals32(1, SECCOMP_FILTER_FLAG_TSYNC)),
-    // the host puts the second filter on top, which then stops this call too: filters only add up
-    allow_if(kEverybody, SYS_seccomp, equals32(0, SECCOMP_SET_MODE_FILTER),
              equals32(1, SECCOMP_FILTER_FLAG_TSYNC)),
 };
 

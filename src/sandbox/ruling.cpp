@@ -4,6 +4,9 @@
 #include <cerrno>
 #include <string_view>
 
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
 #include "sandbox/verify.hpp"
 #include "sys/notification.hpp"
 
@@ -21,9 +24,19 @@ bool is_writable(const Spec& spec, std::string_view path) {
   });
 }
 
+// As ld.so maps the code of a library.
+bool maps_code(const seccomp_notif& call) {
+  if (call.data.nr != SYS_mmap) return false;
+  const std::uint64_t protection = call.data.args[2];
+  const std::uint64_t flags = call.data.args[3];
+  return (protection & (PROT_EXEC | PROT_WRITE)) == PROT_EXEC && (flags & MAP_PRIVATE) != 0 &&
+         (flags & MAP_ANONYMOUS) == 0;
+}
+
 } // namespace
 
-Ruling judge_call(const Spec& spec, const seccomp_notif& call) {
+Ruling judge_call(const Spec& spec, const seccomp_notif& call, Phase phase) {
+  if (phase == Phase::Loading && maps_code(call)) return {.pass = true, .path = {}};
   std::string path = sys::path_argument(call);
   if (!sys::is_open(call)) return {.error = EPERM, .log = true, .path = std::move(path)};
   switch (path.empty() ? PathClass::Outside : classify_path(spec, path)) {

@@ -163,7 +163,7 @@ void Trial::name_refusal(const seccomp_notif& request, std::string path) const {
 void Trial::at_listener() {
   const auto call = sys::receive_notification(listener_.get());
   if (!call) return; // it was killed meanwhile
-  const Ruling ruling = judge_call(spec_, *call);
+  const Ruling ruling = judge_call(spec_, *call, Phase::Loading);
   if (answer_call(listener_.get(), *call, ruling) && !ruling.pass) name_refusal(*call, ruling.path);
 }
 

@@ -4,7 +4,6 @@
 
 #include <sys/epoll.h>
 
-#include "sandbox/ruling.hpp"
 #include "sys/clock.hpp"
 #include "sys/notification.hpp"
 #include "warden/messages.hpp"
@@ -53,7 +52,7 @@ void Listener::pause() {
 }
 
 void Listener::decide(const seccomp_notif& call) {
-  const sandbox::Ruling ruling = sandbox::judge_call(spec_, call);
+  const sandbox::Ruling ruling = sandbox::judge_call(spec_, call, phase_);
   if (!sandbox::answer_call(fd_.get(), call, ruling)) return;
   if (!ruling.log || !reporting_) return;
 

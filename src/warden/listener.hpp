@@ -11,7 +11,7 @@
 #include <linux/seccomp.h>
 
 #include "base/token_bucket.hpp"
-#include "sandbox/spec.hpp"
+#include "sandbox/ruling.hpp"
 #include "sys/fd.hpp"
 #include "sys/loop.hpp"
 #include "warden/protocol.hpp"
@@ -27,6 +27,8 @@ public:
   [[nodiscard]] static Result<std::unique_ptr<Listener>>
   open(sys::Loop& loop, sys::Fd fd, const sandbox::Spec& spec, Report report);
   void report_from_now_on() { reporting_ = true; }
+  // The plugin is loaded: from now on no code is mapped any more. [loop]
+  void settle() { phase_ = sandbox::Phase::Settled; }
 
 private:
   Listener(sys::Loop& loop, sys::Fd fd, const sandbox::Spec& spec, Report report);
@@ -43,6 +45,7 @@ private:
   sys::Source resume_;
   std::uint32_t lost_ = 0;
   bool reporting_ = false;
+  sandbox::Phase phase_ = sandbox::Phase::Loading;
 };
 
 } // namespace mohhos::warden

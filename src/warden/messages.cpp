@@ -26,6 +26,7 @@ constexpr std::array kRequests = {
     Row{MessageType::Keep, "Keep", sizeof(Keep), 1},
     Row{MessageType::Forget, "Forget", sizeof(Forget), 0},
     Row{MessageType::Goodbye, "Goodbye", sizeof(Signal), 0},
+    Row{MessageType::Settle, "Settle", sizeof(Target), 0},
 };
 
 bool is_kind(KeepKind kind) {

@@ -215,6 +215,12 @@ Result<> Process::thaw() {
   return sys::send_signal(spawned_.pidfd.get(), SIGCONT);
 }
 
+Result<> Process::settle() {
+  if (state_ != State::Running) return fail(Code::NotRunning, "the process does not run");
+  listener_->settle();
+  return {};
+}
+
 bool Process::clean_up() {
   return !grouped() || group_.remove(std::chrono::milliseconds(0)).has_value();
 }

@@ -66,6 +66,7 @@ public:
   [[nodiscard]] Result<> kill();
   [[nodiscard]] Result<> freeze();
   [[nodiscard]] Result<> thaw();
+  [[nodiscard]] Result<> settle();
   // Once it has exited: removes its groups. False: the kernel still has something in them, ask
   // again.
   [[nodiscard]] bool clean_up();

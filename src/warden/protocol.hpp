@@ -44,6 +44,7 @@ enum class MessageType : std::uint16_t {
   Keep,    // fds: one; replaces what was kept under the same plugin, kind and key
   Forget,  // kind 0: all of the plugin's
   Goodbye, // fds: none. The manager has nothing more to do
+  Settle,  // the plugin is loaded: no code is mapped from now on (sandbox/ruling.hpp)
 };
 
 struct Header {
@@ -170,7 +171,7 @@ struct Attempt {
   char path[sandbox::kPathSize] = {};
 };
 
-struct Target { // Kill, Freeze, Thaw, Release
+struct Target { // Kill, Freeze, Thaw, Release, Settle
   Header header{.size = sizeof(Target)};
   std::uint64_t plugin_id = 0;
   std::uint32_t generation = 0;

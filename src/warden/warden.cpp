@@ -283,6 +283,7 @@ Result<> Warden::steer(const Target& target) {
   case MessageType::Kill: return process.kill();
   case MessageType::Freeze: return process.freeze();
   case MessageType::Thaw: return process.thaw();
+  case MessageType::Settle: return process.settle();
   default: break; // Release
   }
   if (process.state() != Process::State::Exited)

@@ -53,6 +53,7 @@ constexpr Row kRows[] = {
     {"int80", Verdict::Ends, "SIGSYS"},
     {"x32", Verdict::Ends, "SIGSYS"},
     {"unknown_syscalls", Verdict::LivesOn},
+    {"fake_stage2", Verdict::LivesOn, "", "mmap"},
     {"sigsys_handler", Verdict::LivesOn},
     // executable memory
     {"wx_mprotect", Verdict::LivesOn, "", "mprotect"},

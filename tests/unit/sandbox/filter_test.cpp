@@ -67,7 +67,8 @@ std::optional<bool> reference(std::uint32_t number, const Arguments& a, Capabili
   switch (number) {
   case SYS_mmap:
     if ((a[2] & PROT_EXEC) == 0) return true;
-    return (a[2] & PROT_WRITE) == 0 && (a[3] & MAP_ANONYMOUS) == 0 && (a[3] & MAP_SHARED) == 0;
+    return processes && (a[2] & PROT_WRITE) == 0 && (a[3] & MAP_ANONYMOUS) == 0 &&
+           (a[3] & MAP_SHARED) == 0;
   case SYS_mprotect: return (a[2] & PROT_EXEC) == 0;
   case SYS_clone: {
     if (processes) {
