@@ -1,7 +1,6 @@
 // mohhosd: the warden. Builds every object in the order in which one needs the other, and runs the
 // loop.
 #include <array>
-#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <optional>
@@ -30,12 +29,10 @@ using namespace mohhos::warden;
 
 constexpr Bytes kImagesLimit = mib(1024);
 constexpr const char* kHelp =
-    "usage: mohhosd [--root DIR] [--check-config]\n"
-    "\n"
-    "Runs plugins that nobody has to trust. As root for the whole system, as an ordinary user in\n"
-    "user namespaces. Stays in the foreground; ends with SIGTERM, reads its configuration again\n"
-    "with SIGHUP.\n"
-    "\n"
+    "usage: mohhosd [--root DIR] [--check-config]\n\n"
+    "Runs plugins that nobody has to trust: for the system as root, in user namespaces as any "
+    "user.\n"
+    "Stays in the foreground, ends with SIGTERM, reads its configuration again with SIGHUP.\n\n"
     "  --root DIR      keep everything under DIR: run/mohhos, etc/mohhos, var/lib/mohhos,\n"
     "                  var/log/mohhos (default: / for root; $XDG_RUNTIME_DIR/mohhos,\n"
     "                  ~/.config/mohhos and ~/.local/state/mohhos for others)\n"
@@ -95,9 +92,7 @@ Result<int> check_config(const Place& place, const Identity& identity, const Pro
                                             .directories = seen,
                                             .program = programs.manager.get(),
                                             .check_config = true}));
-  pollfd ended{checker.get(), POLLIN, 0};
-  while (::poll(&ended, 1, -1) < 0 && errno == EINTR) {
-  }
+  TRY(sys::wait_for(checker.get(), POLLIN, std::nullopt));
   TRY(const auto status, sys::reap(checker.get()));
   return status && !status->signaled ? status->value : exit_code(Code::Failed);
 }

@@ -18,18 +18,6 @@ namespace {
 constexpr std::chrono::seconds kGateDeadline{10}; // clone to Go; 2 ms when nobody is in the way
 constexpr Bytes kLargestBoot = mib(1);
 
-constexpr model::WallSet bits(std::initializer_list<model::Wall> walls) {
-  model::WallSet set = 0;
-  for (const model::Wall wall : walls) set |= model::wall_bit(wall);
-  return set;
-}
-// What can be seen from outside is believed only where we saw it.
-using enum model::Wall;
-constexpr model::WallSet kSeenFromOutside =
-    bits({OwnUid, UserNamespace, MountNamespace, PidNamespace, NetNamespace, IpcNamespace,
-          UtsNamespace, CgroupNamespace, NoCapabilities, NoNewPrivileges, Seccomp, MemoryLimit,
-          CpuLimit, ProcessLimit});
-
 std::uint32_t microseconds_since(Monotonic start, Monotonic now) {
   const auto passed = std::chrono::duration_cast<std::chrono::microseconds>(now - start).count();
   return static_cast<std::uint32_t>(std::clamp<std::int64_t>(passed, 0, UINT32_MAX));
@@ -142,7 +130,7 @@ Result<> Process::hear_confined(const sandbox::GateConfined& confined) {
   if (!listener_)
     return fail(Code::NoSandbox, "the plugin host has no filter whose calls we could hear");
   TRY(const model::WallSet seen, sandbox::inspect(spawned_.pid, ids_));
-  const model::WallSet standing = (confined.standing & ~kSeenFromOutside) | seen | group_.walls();
+  const model::WallSet standing = sandbox::combine_walls(confined.standing, seen, group_.walls());
   missing_ = order_->spec.required & ~standing;
   if (missing_ != 0)
     return fail(Code::NoSandbox, "required walls do not stand: {}{}{}", model::wall_names(missing_),
