@@ -69,7 +69,8 @@ typedef struct {
 } plugin_info_t;
 
 /* Uses this socket from now on, and connects at once. NULL: the default one. A connection that is
- * open is closed first, and the program's messaging endpoint with it. Errors: UNREACHABLE, DENIED. */
+ * open is closed first, and the program's messaging endpoint with it. Errors: UNREACHABLE, DENIED.
+ */
 MOHHOS_API int mohhos_connect(const char* socket_path);
 /* Closes the connection and the messaging endpoint; without a connection nothing happens. */
 MOHHOS_API void mohhos_disconnect(void);
