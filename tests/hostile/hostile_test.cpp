@@ -178,6 +178,9 @@ TEST_P(Evil, GetsItsVerdict) {
   }
   expect_the_neighbour_lives();
   EXPECT_EQ(lines_with(logs(), "SUCCEEDED"), "");
+  if (am_root()) {
+    EXPECT_EQ(lines_with(logs(), "KEPT"), "");
+  }
   if (*row.why != '\0') {
     const std::string why = daemon.plugctl({"why", row.name}).out;
     EXPECT_NE(why.find(row.why), std::string::npos) << why;

@@ -1,4 +1,5 @@
 // US-004's eight operations, and what happens when a plugin ends by itself.
+#include <cerrno>
 #include <csignal>
 #include <iterator>
 #include <sstream>
@@ -49,7 +50,7 @@ TEST_F(Lifecycle, InfoHasEveryDocumentedField) {
   EXPECT_GT(std::stol(json(info, "load_us")), 0);
   EXPECT_GT(std::stol(json(info, "memory_bytes")), 0);
   const pid_t pid = std::stoi(json(info, "pid"));
-  EXPECT_EQ(kill(pid, 0), am_root() ? 0 : -1);
+  EXPECT_TRUE(kill(pid, 0) == 0 || errno == EPERM) << "no such process: " << pid;
 }
 
 TEST_F(Lifecycle, ListShowsWhatIsLoaded) {
