@@ -300,6 +300,7 @@ int launch_as_ordinary_user(int report) {
       (::setgroups(0, nullptr) != 0 || ::setresgid(kNobody, kNobody, kNobody) != 0 ||
        ::setresuid(kNobody, kNobody, kNobody) != 0))
     return say("cannot become nobody", 77);
+  if (::access(SANDBOX_INMATE, X_OK) != 0) return say("nobody may not enter the build folder", 77);
   (void)::prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); // as a program started by that user would be
   const uid_t uid = ::getuid();
   const gid_t gid = ::getgid();
