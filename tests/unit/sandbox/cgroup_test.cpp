@@ -10,12 +10,15 @@
 namespace mohhos::sandbox {
 namespace {
 
-constexpr std::uint32_t kInstance = 0xC0FFEE01;
+// Of this process alone: tests run beside each other, and a sweep takes all of its name.
+std::uint32_t own_instance() {
+  return 0xC0000000U | (static_cast<std::uint32_t>(::getpid()) & 0x0FFFFFFFU);
+}
 
 class CgroupsTest : public testing::Test {
 protected:
   void SetUp() override {
-    cgroups = Cgroups::open(kInstance);
+    cgroups = Cgroups::open(own_instance());
     if (cgroups.layout() == CgroupLayout::None) GTEST_SKIP() << cgroups.reason();
   }
   void TearDown() override { cgroups.remove(); }
@@ -97,11 +100,12 @@ TEST_F(CgroupsTest, AProcessThatIsAdoptedInV1DiesInASweep) {
 }
 
 TEST_F(CgroupsTest, NothingIsLeftAfterRemove) {
-  const auto count = [] {
+  const std::string name = fmt::format("mohhos-{:08x}", own_instance());
+  const auto count = [&] {
     std::size_t found = 0;
     for (const auto& entry : std::filesystem::recursive_directory_iterator(
              "/sys/fs/cgroup", std::filesystem::directory_options::skip_permission_denied))
-      if (entry.path().filename().string().starts_with("mohhos-c0ffee01")) ++found;
+      if (entry.path().filename().string().starts_with(name)) ++found;
     return found;
   };
   EXPECT_GE(count(), 1U);
