@@ -103,12 +103,16 @@ TEST_F(CgroupsTest, NothingIsLeftAfterRemove) {
   const std::string name = fmt::format("mohhos-{:08x}", own_instance());
   const auto count = [&] {
     std::size_t found = 0;
-    std::error_code gone; // of other tests' groups, while we look
-    for (std::filesystem::recursive_directory_iterator
-             at("/sys/fs/cgroup", std::filesystem::directory_options::skip_permission_denied, gone),
-         end;
-         at != end; at.increment(gone))
-      if (at->path().filename().string().starts_with(name)) ++found;
+    std::error_code gone; // another test's group, while we looked: look again
+    do {
+      found = 0;
+      gone.clear();
+      for (std::filesystem::recursive_directory_iterator at(
+               "/sys/fs/cgroup", std::filesystem::directory_options::skip_permission_denied, gone),
+           end;
+           at != end; at.increment(gone))
+        if (at->path().filename().string().starts_with(name)) ++found;
+    } while (gone);
     return found;
   };
   EXPECT_GE(count(), 1U);
