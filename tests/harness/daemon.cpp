@@ -7,7 +7,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
-#include <set>
 #include <sstream>
 #include <stdexcept>
 
@@ -21,6 +20,8 @@
 #include <unistd.h>
 
 #include <fmt/format.h>
+
+#include "base/hash.hpp"
 
 namespace mohhos::test {
 
@@ -51,18 +52,6 @@ int open_notify_socket(const fs::path& path) {
   }
   fs::permissions(path, fs::perms::all);
   return fd;
-}
-
-// The instance's own directory names ("mohhos-1a2b3c4d") in what /proc/PID/cgroup says.
-void note_instances(pid_t pid, std::set<std::string>& instances) {
-  std::istringstream groups(read_text(fmt::format("/proc/{}/cgroup", pid)));
-  for (std::string line; std::getline(groups, line);) {
-    const fs::path path =
-        line.substr(line.find(":/") == std::string::npos ? 0 : line.find(":/") + 1);
-    for (const fs::path& part : path) {
-      if (part.string().starts_with("mohhos-")) instances.insert(part.string());
-    }
-  }
 }
 
 std::vector<std::string> shared_memory() {
@@ -118,6 +107,7 @@ void Daemon::make_trusted_key() const {
 }
 
 Daemon::~Daemon() {
+  if (pid_ > 0 && is_alive()) (void)stop();
   for (const pid_t child : pid_ > 0 ? descendants(pid_) : std::vector<pid_t>{})
     kill(child, SIGKILL);
   if (pid_ > 0) {
@@ -164,9 +154,6 @@ void Daemon::wait_until_ready() {
 }
 
 std::string Daemon::stop() {
-  std::set<std::string> instances;
-  for (const pid_t child : descendants(pid_)) note_instances(child, instances);
-  cgroups_.assign(instances.begin(), instances.end());
   kill(pid_, SIGTERM);
   pollfd end{pidfd_, POLLIN, 0};
   std::string said;
@@ -193,10 +180,11 @@ std::string Daemon::leftovers() const {
     left += fmt::format("process {} {}\n", child, read_text(fmt::format("/proc/{}/comm", child)));
   }
   std::error_code ignored;
-  for (const std::string& instance : cgroups_) {
-    const Outcome found = run({"find", "/sys/fs/cgroup", "-name", instance, "-type", "d"});
-    if (!found.out.empty()) left += "cgroup " + found.out;
-  }
+  // Its groups bear the name of its root, whoever is in them.
+  const std::string group = fmt::format(
+      "mohhos-{:08x}", stable_hash((fs::canonical(root_, ignored) / "run/mohhos").native()));
+  const Outcome found = run({"find", "/sys/fs/cgroup", "-name", group, "-type", "d"});
+  if (!found.out.empty()) left += "cgroup " + found.out;
   std::istringstream mounts(read_text("/proc/self/mountinfo"));
   for (std::string line; std::getline(mounts, line);) {
     if (line.find(root_.string()) != std::string::npos) left += "mount " + line + "\n";
@@ -271,6 +259,14 @@ std::string Daemon::state(const std::string& name) const {
 bool Daemon::wait_for_state(const std::string& name, const std::string& wanted,
                             std::chrono::milliseconds timeout) const {
   return eventually([&] { return state(name) == wanted; }, timeout);
+}
+
+void Daemon::kill_hard() {
+  const std::vector<pid_t> children = descendants(pid_);
+  kill(pid_, SIGKILL);
+  waitpid(pid_, nullptr, 0);
+  pid_ = -1;
+  for (const pid_t child : children) kill(child, SIGKILL);
 }
 
 bool Daemon::is_alive() const {

@@ -29,12 +29,15 @@ class Daemon {
 public:
   // Returns when it says READY=1; throws with its own words when it ends before or takes 20 s.
   explicit Daemon(const DaemonOptions& options = {});
-  ~Daemon(); // kills whatever is left
+  ~Daemon(); // stops it, and kills whatever is left
   Daemon(const Daemon&) = delete;
   Daemon& operator=(const Daemon&) = delete;
 
   // SIGTERM, waits for the end, and says what it left behind: one line each, empty when nothing.
   std::string stop();
+
+  // SIGKILL for the daemon and all its processes: nobody cleans up.
+  void kill_hard();
 
   [[nodiscard]] Outcome plugctl(std::vector<std::string> arguments,
                                 std::chrono::milliseconds timeout = std::chrono::seconds(20)) const;
@@ -81,7 +84,6 @@ private:
   pid_t pid_ = -1;
   int pidfd_ = -1;
   int notify_ = -1;
-  std::vector<std::string> cgroups_; // of its processes, noted before they end
   std::vector<std::string> shared_before_;
 };
 

@@ -90,7 +90,7 @@ TEST(DaemonStart, SweepsWhatAKilledOneLeft) {
   {
     Daemon killed(options);
     ASSERT_EQ(killed.load_and_start(killed.sign(plugin_file("plain")), "plain").code, 0);
-    kill(killed.pid(), SIGKILL);
+    killed.kill_hard();
   }
   options.trust_a_key = false;
   Daemon daemon(options);
