@@ -8,6 +8,7 @@
 #include "model/acl.hpp"
 #include "model/capability.hpp"
 #include "model/limits.hpp"
+#include "model/messaging.hpp"
 #include "model/plugin_name.hpp"
 #include "model/plugin_type.hpp"
 #include "model/version.hpp"
@@ -45,6 +46,8 @@ struct Metadata {
   SandboxLevel min_sandbox_level = SandboxLevel::L1;
   ResourceLimits limits;
   std::map<std::string, std::string> config; // defaults of the plugin's own settings
+  Events events;                             // what it may publish
+  ChannelWishes channels;
 };
 
 } // namespace mohhos::model

@@ -1,6 +1,7 @@
 #include "security/manifest_checks.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <charconv>
 
 #include "mohhos/v1/manifest.pb.h"
@@ -212,6 +213,63 @@ Result<> fill_config(const v1::PluginManifest& manifest, const Source& source, M
   return {};
 }
 
+// The whole of a text as a number, without a sign, a blank or a needless 0 in front.
+std::optional<std::uint32_t> whole_number(std::string_view text) {
+  std::uint32_t number = 0;
+  const char* const end = text.data() + text.size();
+  const auto [next, error] = std::from_chars(text.data(), end, number);
+  if (error != std::errc() || next != end || (text.size() > 1 && text.front() == '0'))
+    return std::nullopt;
+  return number;
+}
+
+Result<> fill_events(const v1::PluginManifest& manifest, const Source& source, Metadata& metadata) {
+  TRY(check_count(source, "events", static_cast<std::size_t>(manifest.events_size())));
+  for (const auto& [key, value] : manifest.events()) {
+    const std::string path = "events." + key;
+    const auto event = whole_number(key);
+    if (!event)
+      return not_allowed(source, path, value,
+                         "an entry whose key is an event type, from \"0\" to \"4294967295\"");
+    const auto lossiness = model::parse_lossiness(value);
+    if (!lossiness) return not_allowed(source, path, value, "none, newest or oldest");
+    metadata.events.emplace(*event, *lossiness);
+  }
+  return {};
+}
+
+// "256 KiB", "1 MiB", "1GiB".
+std::optional<Bytes> parse_bytes(std::string_view text) {
+  constexpr std::pair<std::string_view, unsigned> kUnits[] = {
+      {"KiB", 10}, {"MiB", 20}, {"GiB", 30}};
+  for (const auto& [unit, shift] : kUnits) {
+    if (!text.ends_with(unit)) continue;
+    text.remove_suffix(unit.size());
+    if (text.ends_with(' ')) text.remove_suffix(1);
+    const auto number = whole_number(text);
+    if (number) return Bytes{std::uint64_t{*number} << shift};
+  }
+  return std::nullopt;
+}
+
+// After the limits: a full ring is the sender's memory, and must not be its end.
+Result<> fill_channels(const v1::Channels& channels, const Source& source, Metadata& metadata) {
+  constexpr std::string_view kPath = "channels.ring_bytes";
+  metadata.channels.huge_pages = channels.huge_pages();
+  if (channels.ring_bytes().empty() && !source.has(kPath)) return {};
+  const auto wish = parse_bytes(channels.ring_bytes());
+  if (!wish || *wish < model::kSmallestRing || *wish > model::kLargestRing)
+    return not_allowed(source, kPath, channels.ring_bytes(),
+                       "from \"16 KiB\" to \"1 GiB\" (it is rounded up to a power of two)");
+  metadata.channels.ring = Bytes{std::bit_ceil(wish->count)};
+  if (metadata.channels.ring > mib(metadata.limits.max_memory_mb))
+    return not_allowed(source, kPath, channels.ring_bytes(),
+                       fmt::format("at most limits.max_memory_mb, {} MiB here: an unread message "
+                                   "is its sender's memory",
+                                   metadata.limits.max_memory_mb));
+  return {};
+}
+
 } // namespace
 
 Result<Metadata> check_manifest(const v1::PluginManifest& manifest, const Source& source) {
@@ -223,6 +281,8 @@ Result<Metadata> check_manifest(const v1::PluginManifest& manifest, const Source
   TRY(fill_config(manifest, source, metadata));
   TRY(fill_acl(manifest, source, metadata));
   TRY(fill_limits(manifest.limits(), source, metadata));
+  TRY(fill_events(manifest, source, metadata));
+  TRY(fill_channels(manifest.channels(), source, metadata));
   if (!manifest.min_sandbox_level().empty()) {
     const auto level = model::parse_level(manifest.min_sandbox_level());
     if (!level)

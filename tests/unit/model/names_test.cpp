@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "model/capability.hpp"
+#include "model/messaging.hpp"
 #include "model/plugin_type.hpp"
 #include "model/state.hpp"
 
@@ -16,6 +17,13 @@ TEST(Names, EveryPluginTypeIsReadBackFromItsWord) {
 TEST(Names, EveryCapabilityIsReadBackFromTheSpecificationsField) {
   for (const Capability c : kCapabilities) EXPECT_EQ(parse_capability(capability_name(c)), c);
   EXPECT_FALSE(parse_capability("filesystem"));
+}
+
+TEST(Names, EveryLossinessIsReadBackFromItsWord) {
+  for (const Lossiness lossiness : kLossinesses)
+    EXPECT_EQ(parse_lossiness(lossiness_name(lossiness)), lossiness);
+  EXPECT_FALSE(parse_lossiness(""));
+  EXPECT_EQ(lossiness_name(static_cast<Lossiness>(9)), "unknown");
 }
 
 TEST(Names, StatesAreSpelledAsInTheSpecification) {

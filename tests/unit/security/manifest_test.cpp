@@ -46,6 +46,13 @@ max_tmp_files = 100
 [config]
 input = ""
 "dotted.key" = "a \"quoted\" \\ value\nof two lines"
+[events]
+"7" = "none"
+"8" = "newest"
+"4294967295" = "oldest"
+[channels]
+ring_bytes = "300 KiB"
+huge_pages = true
 )";
 
 constexpr std::string_view kSmall = "name = \"a\"\nversion = \"1\"\n";
@@ -75,6 +82,12 @@ void expect_whole(const model::Metadata& m) {
   EXPECT_EQ(m.limits.max_memory_mb, 64U);
   EXPECT_EQ(m.limits.max_tmp_files, 100U);
   EXPECT_EQ(m.config.at("dotted.key"), "a \"quoted\" \\ value\nof two lines");
+  using model::Lossiness;
+  EXPECT_EQ(m.events,
+            (model::Events{
+                {7, Lossiness::None}, {8, Lossiness::Newest}, {4294967295U, Lossiness::Oldest}}));
+  EXPECT_EQ(m.channels.ring, kib(512)); // rounded up to a power of two
+  EXPECT_TRUE(m.channels.huge_pages);
 }
 
 TEST(Manifest, EveryFieldArrivesFromToml) {
@@ -99,6 +112,8 @@ TEST(Manifest, TheSmallestOneHasTheDefaults) {
   EXPECT_EQ(metadata->required_api_version, 1U);
   EXPECT_EQ(metadata->limits.max_memory_mb, model::ResourceLimits{}.max_memory_mb);
   EXPECT_EQ(metadata->capabilities, model::CapabilitySet{});
+  EXPECT_TRUE(metadata->events.empty());
+  EXPECT_EQ(metadata->channels.ring, Bytes{});
 }
 
 TEST(Manifest, JsonShowsTheFieldsByTheirNames) {
@@ -187,6 +202,48 @@ constexpr Wrong kWrongAcls[] = {
     {"[acl]\nconnect = [\"a:1\"]", "acl.connect needs the capability can_access_network"},
 };
 INSTANTIATE_TEST_SUITE_P(WrongAcls, WrongManifest, ::testing::ValuesIn(kWrongAcls));
+
+constexpr Wrong kWrongMessaging[] = {
+    {"[events]\n\"7\" = \"some\"",
+     "p.toml:4: events.7 = \"some\": it must be none, newest or oldest"},
+    {"[events]\n7 = 1", "p.toml:4: events.7 = 1: it must be a text"},
+    {"[events]\nnews = \"none\"",
+     "p.toml:4: events.news = \"none\": it must be an entry whose key"},
+    {"[events]\n-1 = \"none\"", "p.toml:4: events.-1"},
+    {"[events]\n07 = \"none\"", "p.toml:4: events.07"},
+    {"[events]\n\"\" = \"none\"", "p.toml:4: events."},
+    {"[events]\n4294967296 = \"none\"", "p.toml:4: events.4294967296"},
+    {"[channels]\nring_bytes = 65536", "p.toml:4: channels.ring_bytes = 65536: it must be a text"},
+    {"[channels]\nring_bytes = \"\"", "p.toml:4: channels.ring_bytes = \"\": it must be from"},
+    {"[channels]\nring_bytes = \"64\"", "p.toml:4: channels.ring_bytes = \"64\": it must be from"},
+    {"[channels]\nring_bytes = \"64 KB\"", "p.toml:4: channels.ring_bytes"},
+    {"[channels]\nring_bytes = \"-1 KiB\"", "p.toml:4: channels.ring_bytes"},
+    {"[channels]\nring_bytes = \"15 KiB\"", "p.toml:4: channels.ring_bytes"},
+    {"[channels]\nring_bytes = \"1025 MiB\"", "p.toml:4: channels.ring_bytes"},
+    {"[channels]\nring_bytes = \"4294967295 GiB\"", "p.toml:4: channels.ring_bytes"},
+    {"[channels]\nring_bytes = \"1 GiB\"", "it must be at most limits.max_memory_mb, 256 MiB here"},
+    {"[channels]\nhuge_pages = \"yes\"",
+     "p.toml:4: channels.huge_pages = \"yes\": it must be true or false"},
+    {"[channels]\nring_byte = \"\"",
+     "p.toml:4: unknown key 'channels.ring_byte'; did you mean 'ring_bytes'?"},
+};
+INSTANTIATE_TEST_SUITE_P(WrongMessaging, WrongManifest, ::testing::ValuesIn(kWrongMessaging));
+
+TEST(Manifest, RingsGoFrom16KiBToOneGiB) {
+  const auto ring = [](std::string_view bytes) {
+    return parse_manifest_toml(
+               fmt::format("{}[limits]\nmax_memory_mb = 2048\n[channels]\nring_bytes = \"{}\"",
+                           kSmall, bytes),
+               "p.toml")
+        .value()
+        .channels.ring;
+  };
+  EXPECT_EQ(ring("16 KiB"), model::kSmallestRing);
+  EXPECT_EQ(ring("17KiB"), kib(32));
+  EXPECT_EQ(ring("3 MiB"), mib(4));
+  EXPECT_EQ(ring("1 GiB"), model::kLargestRing);
+  EXPECT_EQ(ring("1048576 KiB"), model::kLargestRing);
+}
 
 TEST(Manifest, PathsAreAbsoluteAndNormal) {
   for (const auto* path : {"a", "", "/a/../b", "/a/..", "/./a", "//a", "/a//b", "/a/", "${other}",
