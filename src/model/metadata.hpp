@@ -11,6 +11,7 @@
 #include "model/messaging.hpp"
 #include "model/plugin_name.hpp"
 #include "model/plugin_type.hpp"
+#include "model/restart_policy.hpp"
 #include "model/version.hpp"
 #include "model/wall.hpp"
 
@@ -48,6 +49,7 @@ struct Metadata {
   std::map<std::string, std::string> config; // defaults of the plugin's own settings
   Events events;                             // what it may publish
   ChannelWishes channels;
+  RestartPolicy restart;
 };
 
 } // namespace mohhos::model

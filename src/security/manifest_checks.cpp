@@ -270,6 +270,40 @@ Result<> fill_channels(const v1::Channels& channels, const Source& source, Metad
   return {};
 }
 
+struct RestartRow {
+  std::string_view name;
+  bool (v1::Restart::*has)() const;
+  std::uint32_t (v1::Restart::*get)() const;
+  std::uint32_t min;
+  std::uint32_t max;
+};
+constexpr RestartRow kRestartRows[] = {
+    {"backoff_ms", &v1::Restart::has_backoff_ms, &v1::Restart::backoff_ms, 0, 3'600'000},
+    {"limit", &v1::Restart::has_limit, &v1::Restart::limit, 1, 1'000'000},
+    {"dead_letter_after", &v1::Restart::has_dead_letter_after, &v1::Restart::dead_letter_after, 1,
+     1000},
+};
+
+Result<> fill_restart(const v1::Restart& restart, const Source& source, Metadata& metadata) {
+  for (const RestartRow& row : kRestartRows) {
+    if (!(restart.*row.has)()) continue;
+    const std::string path = fmt::format("restart.{}", row.name);
+    const std::uint32_t value = (restart.*row.get)();
+    if (!restart.on_crash())
+      return fail(Code::Invalid, "{}{} means nothing without on_crash = true under [restart]",
+                  source.at(path), path);
+    if (value < row.min || value > row.max)
+      return fail(Code::Invalid, "{}{} = {}: it must be from {} to {}", source.at(path), path,
+                  value, row.min, row.max);
+  }
+  model::RestartPolicy& policy = metadata.restart;
+  policy.on_crash = restart.on_crash();
+  if (restart.has_backoff_ms()) policy.backoff = std::chrono::milliseconds(restart.backoff_ms());
+  if (restart.has_limit()) policy.limit = restart.limit();
+  if (restart.has_dead_letter_after()) policy.dead_letter_after = restart.dead_letter_after();
+  return {};
+}
+
 } // namespace
 
 Result<Metadata> check_manifest(const v1::PluginManifest& manifest, const Source& source) {
@@ -283,6 +317,7 @@ Result<Metadata> check_manifest(const v1::PluginManifest& manifest, const Source
   TRY(fill_limits(manifest.limits(), source, metadata));
   TRY(fill_events(manifest, source, metadata));
   TRY(fill_channels(manifest.channels(), source, metadata));
+  TRY(fill_restart(manifest.restart(), source, metadata));
   if (!manifest.min_sandbox_level().empty()) {
     const auto level = model::parse_level(manifest.min_sandbox_level());
     if (!level)

@@ -53,6 +53,11 @@ input = ""
 [channels]
 ring_bytes = "300 KiB"
 huge_pages = true
+[restart]
+on_crash = true
+backoff_ms = 0
+limit = 4
+dead_letter_after = 2
 )";
 
 constexpr std::string_view kSmall = "name = \"a\"\nversion = \"1\"\n";
@@ -88,6 +93,10 @@ void expect_whole(const model::Metadata& m) {
                 {7, Lossiness::None}, {8, Lossiness::Newest}, {4294967295U, Lossiness::Oldest}}));
   EXPECT_EQ(m.channels.ring, kib(512)); // rounded up to a power of two
   EXPECT_TRUE(m.channels.huge_pages);
+  EXPECT_TRUE(m.restart.on_crash);
+  EXPECT_EQ(m.restart.backoff, std::chrono::milliseconds(0));
+  EXPECT_EQ(m.restart.limit, 4U);
+  EXPECT_EQ(m.restart.dead_letter_after, 2U);
 }
 
 TEST(Manifest, EveryFieldArrivesFromToml) {
@@ -114,6 +123,10 @@ TEST(Manifest, TheSmallestOneHasTheDefaults) {
   EXPECT_EQ(metadata->capabilities, model::CapabilitySet{});
   EXPECT_TRUE(metadata->events.empty());
   EXPECT_EQ(metadata->channels.ring, Bytes{});
+  EXPECT_FALSE(metadata->restart.on_crash);
+  EXPECT_EQ(metadata->restart.backoff, std::chrono::milliseconds(100));
+  EXPECT_EQ(metadata->restart.limit, 10U);
+  EXPECT_EQ(metadata->restart.dead_letter_after, 3U);
 }
 
 TEST(Manifest, JsonShowsTheFieldsByTheirNames) {
@@ -224,6 +237,16 @@ constexpr Wrong kWrongMessaging[] = {
     {"[channels]\nring_bytes = \"1 GiB\"", "it must be at most limits.max_memory_mb, 256 MiB here"},
     {"[channels]\nhuge_pages = \"yes\"",
      "p.toml:4: channels.huge_pages = \"yes\": it must be true or false"},
+    {"[restart]\nbackoff_ms = 5",
+     "p.toml:4: restart.backoff_ms means nothing without on_crash = true under [restart]"},
+    {"[restart]\non_crash = 1", "p.toml:4: restart.on_crash = 1: it must be true or false"},
+    {"[restart]\non_crash = true\nbackoff_ms = 3600001",
+     "p.toml:5: restart.backoff_ms = 3600001: it must be from 0 to 3600000"},
+    {"[restart]\non_crash = true\nlimit = 0",
+     "p.toml:5: restart.limit = 0: it must be from 1 to 1000000"},
+    {"[restart]\non_crash = true\ndead_letter_after = 1001",
+     "p.toml:5: restart.dead_letter_after = 1001: it must be from 1 to 1000"},
+    {"[restart]\non_crash = true\nafter = 2", "p.toml:5: unknown key 'restart.after'"},
     {"[channels]\nring_byte = \"\"",
      "p.toml:4: unknown key 'channels.ring_byte'; did you mean 'ring_bytes'?"},
 };
