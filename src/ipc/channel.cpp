@@ -13,7 +13,8 @@
 namespace mohhos::ipc {
 namespace {
 
-constexpr std::uint32_t kLookEvery = 16; // messages that are sent with `more`
+constexpr std::uint32_t kLookEvery = 64; // messages
+constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
 template <class Header>
 Result<sys::Fd> make_memory(const char* name, std::uint64_t size, const Header& header) {
@@ -42,13 +43,27 @@ Result<> check_memory(const sys::Fd& fd, std::string_view what, std::uint64_t si
   return {};
 }
 
-// [header page][ring][ring again]: a record that crosses the ring's end is contiguous all the same.
-Result<sys::Mapping> map_data(const sys::Fd& fd, std::uint64_t capacity, sys::Access access) {
-  const auto ring = static_cast<std::size_t>(capacity);
-  void* const reserved =
-      ::mmap(nullptr, kHeaderPage + 2 * ring, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+// Addresses for a ring, twice; where a huge page can lie in it, so that file offset and address
+// agree in their lower 21 bits, as huge pages need it. What is reserved besides is given back.
+Result<sys::Mapping> reserve(std::size_t size, std::size_t alignment) {
+  void* const reserved = ::mmap(nullptr, size + alignment, PROT_NONE,
+                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (reserved == MAP_FAILED) return fail_errno("reserving addresses for a ring");
-  sys::Mapping mapping(reserved, kHeaderPage + 2 * ring);
+  const auto from = reinterpret_cast<std::uintptr_t>(reserved);
+  const std::uintptr_t start =
+      alignment == 0 ? from : (from + alignment - 1) & ~(std::uintptr_t{alignment} - 1);
+  if (start != from) ::munmap(reserved, start - from);
+  if (start != from + alignment)
+    ::munmap(reinterpret_cast<void*>(start + size), from + alignment - start);
+  return sys::Mapping(reinterpret_cast<void*>(start), size);
+}
+
+// [header page][ring][ring again]: a record that crosses the ring's end is contiguous all the same.
+Result<sys::Mapping> map_data(const sys::Fd& fd, std::uint64_t capacity, sys::Access access,
+                              bool huge_pages) {
+  const auto ring = static_cast<std::size_t>(capacity);
+  const std::size_t alignment = huge_pages && ring >= kHugePage ? kHugePage : 0;
+  TRY(sys::Mapping mapping, reserve(kHeaderPage + 2 * ring, alignment));
   const int protection = access == sys::Access::ReadWrite ? PROT_READ | PROT_WRITE : PROT_READ;
   const auto place = [&](std::size_t at, std::size_t size, std::size_t offset) {
     return ::mmap(mapping.data() + at, size, protection, MAP_SHARED | MAP_FIXED, fd.get(),
@@ -56,6 +71,8 @@ Result<sys::Mapping> map_data(const sys::Fd& fd, std::uint64_t capacity, sys::Ac
   };
   if (!place(0, kHeaderPage + ring, 0) || !place(kHeaderPage + ring, ring, kHeaderPage))
     return fail_errno("mapping a ring");
+  // A wish: the system may have none, or not for shared memory (shmem_enabled).
+  if (alignment != 0) ::madvise(mapping.data(), mapping.size(), MADV_HUGEPAGE);
   return mapping;
 }
 
@@ -64,14 +81,15 @@ struct Mapped {
   sys::Mapping control;
 };
 
-Result<Mapped> map_end(const ChannelEnd& end, std::uint64_t ring_bytes, Role role) {
+Result<Mapped> map_end(const ChannelEnd& end, std::uint64_t ring_bytes, Role role,
+                       bool huge_pages) {
   if (!is_ring_size(ring_bytes)) return fail(Code::Invalid, "a ring of {} bytes", ring_bytes);
   TRY(check_memory(end.data, "the ring's data", kHeaderPage + ring_bytes));
   TRY(check_memory(end.control, "the ring's control", kHeaderPage));
   const auto data_access = role == Role::Send ? sys::Access::ReadWrite : sys::Access::ReadOnly;
   const auto control_access = role == Role::Send ? sys::Access::ReadOnly : sys::Access::ReadWrite;
   Mapped mapped;
-  TRY(mapped.data, map_data(end.data, ring_bytes, data_access));
+  TRY(mapped.data, map_data(end.data, ring_bytes, data_access, huge_pages));
   TRY(mapped.control, sys::map_shared(end.control.get(), 0, kHeaderPage, control_access));
   const auto* header = reinterpret_cast<const DataHeader*>(mapped.data.data());
   const auto* control = reinterpret_cast<const Control*>(mapped.control.data());
@@ -89,8 +107,8 @@ Result<ChannelMemory> make_channel_memory(std::uint64_t ring_bytes) {
     return fail(Code::Invalid, "a ring of {} bytes: a power of two between {} and {} is needed",
                 ring_bytes, kMinRing, kMaxRing);
   ChannelMemory memory;
-  TRY(memory.data,
-      make_memory("mohhos-ring", kHeaderPage + ring_bytes, DataHeader{.capacity = ring_bytes}));
+  TRY(memory.data, make_memory("mohhos-ring", kHeaderPage + ring_bytes,
+                               DataHeader{.capacity = ring_bytes, .counters = {}}));
   TRY(memory.control, make_memory("mohhos-ring-control", kHeaderPage, Control{}));
   TRY(memory.data_bell, make_doorbell());
   TRY(memory.space_bell, make_doorbell());
@@ -121,8 +139,9 @@ SendingChannel::SendingChannel(sys::Mapping data, sys::Mapping control, sys::Fd 
       space_bell_(std::move(space_bell)), ring_(ring) {}
 
 Result<SendingChannel> SendingChannel::attach(ChannelEnd end, std::uint64_t ring_bytes,
-                                              std::uint32_t generation) {
-  TRY(Mapped mapped, map_end(end, ring_bytes, Role::Send));
+                                              std::uint32_t generation,
+                                              const ChannelOptions& options) {
+  TRY(Mapped mapped, map_end(end, ring_bytes, Role::Send, options.huge_pages));
   const SenderMemory memory{
       .header = reinterpret_cast<DataHeader*>(mapped.data.data()),
       .data = mapped.data.data() + kHeaderPage,
@@ -130,31 +149,44 @@ Result<SendingChannel> SendingChannel::attach(ChannelEnd end, std::uint64_t ring
       .capacity = ring_bytes,
   };
   return SendingChannel(std::move(mapped.data), std::move(mapped.control), std::move(end.data_bell),
-                        std::move(end.space_bell), RingSender(memory, generation));
+                        std::move(end.space_bell), RingSender(memory, generation, options.loss));
+}
+
+void SendingChannel::ring_bell() noexcept {
+  ring_doorbell(data_bell_.get());
+  ++ring_.counters().bells;
 }
 
 std::uint64_t SendingChannel::commit(bool more) noexcept {
   const std::uint64_t id = ring_.commit();
-  ++unlooked_;
-  if (!more || unlooked_ >= kLookEvery) wake();
+  if (++unlooked_ >= kLookEvery)
+    wake();
+  else if (!more && ring_.sees_sleeper())
+    ring_bell();
   return id;
 }
 
 void SendingChannel::wake() noexcept {
   if (unlooked_ == 0) return;
   unlooked_ = 0;
-  if (!ring_.must_wake()) return;
-  ring_doorbell(data_bell_.get());
-  ++bells_;
+  if (ring_.must_wake()) ring_bell();
+}
+
+// MADV_REMOVE on what is our own, and holds nothing: it leaves zeros, as free lines have them.
+void SendingChannel::return_memory() noexcept {
+  const RingSender::Pages pages = ring_.spare_pages();
+  if (pages.bytes != 0)
+    ::madvise(data_.data() + kHeaderPage + pages.offset, pages.bytes, MADV_REMOVE);
 }
 
 ReceivingChannel::ReceivingChannel(sys::Mapping data, sys::Mapping control, sys::Fd data_bell,
-                                   sys::Fd space_bell, RingReceiver ring)
+                                   sys::Fd space_bell, RingReceiver ring, Loss loss)
     : data_(std::move(data)), control_(std::move(control)), data_bell_(std::move(data_bell)),
-      space_bell_(std::move(space_bell)), ring_(ring) {}
+      space_bell_(std::move(space_bell)), ring_(ring), loss_(loss) {}
 
-Result<ReceivingChannel> ReceivingChannel::attach(ChannelEnd end, std::uint64_t ring_bytes) {
-  TRY(Mapped mapped, map_end(end, ring_bytes, Role::Receive));
+Result<ReceivingChannel> ReceivingChannel::attach(ChannelEnd end, std::uint64_t ring_bytes,
+                                                  const ChannelOptions& options) {
+  TRY(Mapped mapped, map_end(end, ring_bytes, Role::Receive, options.huge_pages));
   const ReceiverMemory memory{
       .header = reinterpret_cast<const DataHeader*>(mapped.data.data()),
       .data = mapped.data.data() + kHeaderPage,
@@ -162,11 +194,13 @@ Result<ReceivingChannel> ReceivingChannel::attach(ChannelEnd end, std::uint64_t 
       .capacity = ring_bytes,
   };
   return ReceivingChannel(std::move(mapped.data), std::move(mapped.control),
-                          std::move(end.data_bell), std::move(end.space_bell),
-                          RingReceiver(memory));
+                          std::move(end.data_bell), std::move(end.space_bell), RingReceiver(memory),
+                          options.loss);
 }
 
 RingReceiver::Outcome ReceivingChannel::next(View& view) noexcept {
+  if (loss_ == Loss::Oldest) [[unlikely]]
+    return ring_.next_lossy(view, copy_);
   const RingReceiver::Outcome outcome = ring_.next(view);
   if (outcome == RingReceiver::Outcome::Empty && ring_.must_wake(true))
     ring_doorbell(space_bell_.get());

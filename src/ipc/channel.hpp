@@ -44,39 +44,50 @@ struct ChannelEnd {
 [[nodiscard]] Result<ChannelEnd> make_sender_end(const ChannelMemory& memory);
 [[nodiscard]] Result<ChannelEnd> make_receiver_end(const ChannelMemory& memory);
 
+// How an end maps its memory.
+struct ChannelOptions {
+  Loss loss = Loss::Never;
+  bool huge_pages = false; // asks for them; the system may not have any
+};
+
 class SendingChannel {
 public:
   // Untrusted: seals, size or header are not what they must be. `generation`: of this process.
   // [any]
   [[nodiscard]] static Result<SendingChannel> attach(ChannelEnd end, std::uint64_t ring_bytes,
-                                                     std::uint32_t generation);
+                                                     std::uint32_t generation,
+                                                     const ChannelOptions& options = {});
   [[nodiscard]] RingSender& ring() noexcept { return ring_; }
   [[nodiscard]] const RingSender& ring() const noexcept { return ring_; }
-  // Publishes, and rings if the receiver sleeps. Returns the message's id. `more`: looks at the
-  // receiver for one message in sixteen only. A look costs a full fence, which waits for the lines
-  // that the receiver just read; after the last message the caller owes a wake(). [any]
+  // Publishes, and rings if the receiver is seen asleep. Returns the message's id. `more`: does not
+  // look at the receiver. Either way a look for certain is owed (RingSender::sees_sleeper() says
+  // why): it is made once in 64 messages here; the caller owes a wake() before it rests. [any]
   std::uint64_t commit(bool more = false) noexcept;
-  // Rings if the receiver sleeps and was not looked at since the last commit. [any]
+  // Rings if the receiver sleeps and was not looked at for certain since the last commit. [any]
   void wake() noexcept;
+  // Gives the ring's memory back to the system, but for a page or two: of a channel that is idle.
+  // Nothing while there are messages in it. [any]
+  void return_memory() noexcept;
   // Times that the receiver was rung: system calls. [any]
-  [[nodiscard]] std::uint64_t bells() const noexcept { return bells_; }
+  [[nodiscard]] std::uint64_t bells() const noexcept { return ring_.counters().bells; }
   [[nodiscard]] int space_bell() const noexcept { return space_bell_.get(); }
 
 private:
   SendingChannel(sys::Mapping data, sys::Mapping control, sys::Fd data_bell, sys::Fd space_bell,
                  RingSender ring);
+  void ring_bell() noexcept;
   sys::Mapping data_;
   sys::Mapping control_;
   sys::Fd data_bell_;
   sys::Fd space_bell_;
   RingSender ring_;
-  std::uint64_t bells_ = 0;
-  std::uint32_t unlooked_ = 0; // messages since the last look at the receiver
+  std::uint32_t unlooked_ = 0; // messages since the last look for certain
 };
 
 class ReceivingChannel {
 public:
-  [[nodiscard]] static Result<ReceivingChannel> attach(ChannelEnd end, std::uint64_t ring_bytes);
+  [[nodiscard]] static Result<ReceivingChannel> attach(ChannelEnd end, std::uint64_t ring_bytes,
+                                                       const ChannelOptions& options = {});
   [[nodiscard]] RingReceiver& ring() noexcept { return ring_; }
   [[nodiscard]] const RingReceiver& ring() const noexcept { return ring_; }
   // The ring's next(); when it says Empty, a sender that waits for space hears of all of it. [any]
@@ -87,12 +98,14 @@ public:
 
 private:
   ReceivingChannel(sys::Mapping data, sys::Mapping control, sys::Fd data_bell, sys::Fd space_bell,
-                   RingReceiver ring);
+                   RingReceiver ring, Loss loss);
   sys::Mapping data_;
   sys::Mapping control_;
   sys::Fd data_bell_;
   sys::Fd space_bell_;
   RingReceiver ring_;
+  Loss loss_;
+  std::vector<std::byte> copy_; // of a lossy ring's message
 };
 
 } // namespace mohhos::ipc

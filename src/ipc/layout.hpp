@@ -12,6 +12,8 @@
 // moves two.
 #pragma once
 
+#include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
@@ -19,12 +21,39 @@
 namespace mohhos::ipc {
 
 inline constexpr std::uint32_t kRingMagic = 0x474E4952; // "RING"
-inline constexpr std::uint32_t kRingVersion = 1;
+inline constexpr std::uint32_t kRingVersion = 2;
 inline constexpr std::size_t kLine = 64; // records are aligned to it
 inline constexpr std::size_t kHeaderPage = 4096;
 inline constexpr std::uint64_t kMinRing = 4096;
-inline constexpr std::uint64_t kMaxRing = std::uint64_t{64} << 20;
+inline constexpr std::uint64_t kMaxRing = std::uint64_t{1} << 30;
 inline constexpr std::uint64_t kDefaultRing = std::uint64_t{256} << 10;
+
+// What a side counts of itself, for whoever watches (the manager reads it from the file): plain
+// stores to lines that nobody else touches, so that counting costs nothing. Believed by nobody.
+struct alignas(kLine) SenderCounters {
+  std::uint64_t head = 0;        // position behind the last record
+  std::uint64_t sent = 0;        // messages
+  std::uint64_t bytes = 0;       // of payload
+  std::uint64_t high_water = 0;  // most bytes of the ring in use, as the sender saw them
+  std::uint64_t bells = 0;       // times that the receiver was rung: system calls
+  std::uint64_t space_waits = 0; // times that a send had to wait for space
+  std::uint64_t refused = 0;     // sends that were given up because the ring was (or stayed) full
+  std::uint64_t dropped = 0;     // events that were dropped by the channel's own rule
+};
+
+struct alignas(kLine) ReceiverCounters {
+  std::uint64_t acknowledged = 0;
+  std::uint64_t redelivered = 0;
+  std::uint64_t dropped = 0;     // overwritten before they were read (Lane::Lossy): exact
+  std::uint64_t expired = 0;     // requests whose deadline passed in the ring
+  std::uint64_t sleeps = 0;      // times that the bell was armed
+  std::uint64_t wakeups = 0;     // times that the bell was heard
+  std::uint64_t space_bells = 0; // times that the sender was rung: system calls
+  std::uint64_t next_event = 0;  // Lane::Lossy: number of the event that is expected
+};
+
+// Latency from publication to reception: bucket n counts what is below bucket_limit_ns(n).
+inline constexpr std::size_t kLatencyBuckets = 64;
 
 // Each word that changes lies on a line of its own, beside nothing that the other side reads at
 // another pace.
@@ -34,6 +63,9 @@ struct alignas(kLine) DataHeader {
   std::uint64_t capacity = 0;
   // Odd: the sender sleeps until there is space; each sleep has a number of its own.
   alignas(kLine) std::uint32_t waiting = 0;
+  // Of a lossy ring: records before this position may be overwritten at any time.
+  alignas(kLine) std::uint64_t oldest = 0;
+  SenderCounters counters;
 };
 
 struct alignas(kLine) Control {
@@ -42,8 +74,13 @@ struct alignas(kLine) Control {
   // The first byte that is not acknowledged; a record's bytes may be used again once it lies behind
   // it.
   alignas(kLine) std::uint64_t tail = 0;
+  // Behind the last record that was handed out. Between tail and here lies what a receiver that
+  // dies has begun and not acknowledged: its successor gets it again, flagged.
+  std::uint64_t begun = 0;
   // Odd: the receiver sleeps until the bell rings; each sleep has a number of its own.
   alignas(kLine) std::uint32_t armed = 0;
+  ReceiverCounters counters;
+  std::uint64_t latency[kLatencyBuckets] = {};
 };
 
 struct RecordHeader {
@@ -57,13 +94,15 @@ struct RecordExtension {
   std::uint64_t deadline_ns = 0;
   std::uint32_t generation = 0;
   std::uint32_t event = 0;
-  std::uint64_t reserved = 0;
+  std::uint64_t attachment = 0; // a shared memory that rides along: its number, 0: none
 };
 
 static_assert(sizeof(RecordHeader) == 16 && sizeof(RecordExtension) == 32);
-static_assert(offsetof(DataHeader, waiting) == 64 && sizeof(DataHeader) == 128);
-static_assert(offsetof(Control, tail) == 64 && offsetof(Control, armed) == 128 &&
-              sizeof(Control) == 192);
+static_assert(offsetof(DataHeader, waiting) == 64 && offsetof(DataHeader, oldest) == 128 &&
+              offsetof(DataHeader, counters) == 192 && sizeof(DataHeader) == 256);
+static_assert(offsetof(Control, tail) == 64 && offsetof(Control, begun) == 72 &&
+              offsetof(Control, armed) == 128 && offsetof(Control, counters) == 192 &&
+              offsetof(Control, latency) == 256 && sizeof(Control) == 768);
 static_assert(sizeof(DataHeader) <= kHeaderPage && sizeof(Control) <= kHeaderPage);
 static_assert(std::is_trivially_copyable_v<DataHeader> && std::is_trivially_copyable_v<Control>);
 
@@ -71,7 +110,10 @@ static_assert(std::is_trivially_copyable_v<DataHeader> && std::is_trivially_copy
 inline constexpr std::uint8_t kPriorityMask = 0x03;
 inline constexpr std::uint8_t kExtended = 0x04;
 inline constexpr std::uint8_t kFailed = 0x08;
-inline constexpr std::uint8_t kKnownFlags = kPriorityMask | kExtended | kFailed;
+inline constexpr std::uint8_t kCancels = 0x10; // takes back the request with this correlation
+inline constexpr std::uint8_t kDurable = 0x20; // is to be on disk before it is relied upon
+inline constexpr std::uint8_t kKnownFlags =
+    kPriorityMask | kExtended | kFailed | kCancels | kDurable;
 
 struct PublishWord {
   std::uint32_t size = 0;
@@ -116,5 +158,21 @@ struct PublishWord {
 [[nodiscard]] constexpr std::uint64_t message_id(std::uint64_t position) {
   return position / kLine + 1;
 }
+
+// Half octaves from 32 ns on. [pure]
+[[nodiscard]] constexpr std::size_t latency_bucket(std::uint64_t ns) {
+  if (ns < 32) return 0;
+  const auto octave = static_cast<std::size_t>(std::bit_width(ns)) - 1;
+  const std::size_t half = ns >> (octave - 1) & 1U;
+  return std::min((octave - 5) * 2 + half + 1, kLatencyBuckets - 1);
+}
+// What the bucket holds lies below. [pure]
+[[nodiscard]] constexpr std::uint64_t bucket_limit_ns(std::size_t bucket) {
+  const std::uint64_t octave = std::uint64_t{32} << bucket / 2;
+  return bucket % 2 == 0 ? octave : octave + octave / 2;
+}
+static_assert(latency_bucket(31) == 0 && bucket_limit_ns(0) == 32);
+static_assert(latency_bucket(32) == 1 && bucket_limit_ns(1) == 48);
+static_assert(latency_bucket(48) == 2 && bucket_limit_ns(2) == 64 && latency_bucket(63) == 2);
 
 } // namespace mohhos::ipc

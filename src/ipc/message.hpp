@@ -10,6 +10,7 @@
 #include <span>
 #include <vector>
 
+#include "base/fast_clock.hpp"
 #include "base/ids.hpp"
 #include "base/units.hpp"
 
@@ -35,12 +36,15 @@ enum class Priority : std::uint8_t { Low = 0, Normal = 1, High = 2, Critical = 3
 struct Outgoing {
   MessageType type = MessageType::Custom;
   Priority priority = Priority::Normal;
-  bool failed = false; // a response that is the responder's 'no': its payload is the sentence
-  bool more = false;   // stays here: more follows at once, so the receiver may be woken later
+  bool failed = false;  // a response that is the responder's 'no': its payload is the sentence
+  bool cancels = false; // takes back the request with this correlation
+  bool durable = false; // is to be on disk; Endpoint::sync() waits for that
+  bool more = false;    // stays here: more follows at once, so the receiver may be woken later
   // ---
   std::uint32_t event = 0;       // EventNotify: which
   std::uint64_t correlation = 0; // a request's number at the asker; its response carries the same
   std::uint64_t deadline_ns = 0; // CLOCK_MONOTONIC; after it nobody waits for the answer. 0: none
+  std::uint64_t attachment = 0;  // a shared memory that rides along: its number. 0: none
 };
 
 // What a receiver learns: a private copy, checked, that the sender cannot change any more.
@@ -49,15 +53,19 @@ struct MessageInfo {
   MessageType type{};
   Priority priority{};
   bool failed = false;
+  bool cancels = false;
+  bool durable = false;
+  bool redelivered = false; // a process before us died while it had this message
   std::uint32_t size = 0;
   std::uint32_t event = 0;
   std::uint32_t generation = 0;   // of the sending process, as it says
   std::uint64_t timestamp_ns = 0; // CLOCK_MONOTONIC, when it was published, as the sender says
   std::uint64_t correlation = 0;
   std::uint64_t deadline_ns = 0;
+  std::uint64_t attachment = 0;
 };
 
-// CLOCK_MONOTONIC in nanoseconds: the unit of timestamps and deadlines in records. [any]
-[[nodiscard]] std::uint64_t monotonic_ns() noexcept;
+// CLOCK_MONOTONIC in nanoseconds: the unit of timestamps and deadlines in records.
+using mohhos::monotonic_ns;
 
 } // namespace mohhos::ipc

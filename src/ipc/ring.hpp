@@ -9,6 +9,10 @@
 // behind, unless it is there already; then the first word, with release. So what follows the last
 // published record is always 0, a sender may die between any two instructions, and its successor
 // finds the end by walking from the tail.
+//
+// A lossy ring (ring_lossy.cpp) never makes its sender wait: it overwrites the oldest records and
+// says first, in `oldest`, from where on they are whole. Its receiver copies, looks at `oldest`
+// again, and counts what it missed by the records' numbers.
 #pragma once
 
 #include <cstddef>
@@ -16,7 +20,10 @@
 #include <optional>
 #include <span>
 
+#include <vector>
+
 #include "base/error.hpp"
+#include "base/fast_clock.hpp"
 #include "ipc/layout.hpp"
 #include "ipc/message.hpp"
 
@@ -25,17 +32,20 @@ namespace mohhos::ipc {
 // Which rule a peer broke; the words are in broken_text(). None: it kept them all.
 enum class Breach : std::uint8_t {
   None = 0,
-  TailUnaligned,  // receiver's tail is not a multiple of 64
-  TailBackwards,  // receiver's tail went back
-  TailBeyondHead, // receiver's tail passed what was sent
-  WrongTag,       // a record carries the tag of another place or lap
-  WrongType,      // a type that does not exist
-  WrongFlags,     // a flag that does not exist
-  TooLong,        // a record longer than the ring
-  Overrun,        // a record that overlaps one that is not released
-  NotAReply,      // something else than a response on a channel for responses
-  BellStorm,      // the bell rings again and again, and there is no message
+  TailUnaligned,   // receiver's tail is not a multiple of 64
+  TailBackwards,   // receiver's tail went back
+  TailBeyondHead,  // receiver's tail passed what was sent
+  WrongTag,        // a record carries the tag of another place or lap
+  WrongType,       // a type that does not exist
+  WrongFlags,      // a flag that does not exist
+  TooLong,         // a record longer than the ring
+  Overrun,         // a record that overlaps one that is not released
+  NotAReply,       // something else than a response on a channel for responses
+  BellStorm,       // the bell rings again and again, and there is no message
+  OldestUnaligned, // a lossy ring's oldest is not a multiple of 64
 };
+
+enum class Loss : std::uint8_t { Never, Oldest };
 [[nodiscard]] const char* breach_text(Breach breach) noexcept;
 
 // The sender's view of the memory. data: 2 × capacity bytes, the ring mapped twice.
@@ -51,19 +61,24 @@ public:
   // Takes up where the sender before stopped: walks the published records from the receiver's tail.
   // A tail or a record that breaks a rule ends the walk there: what lies behind was never
   // published. [any]
-  RingSender(const SenderMemory& memory, std::uint32_t generation) noexcept;
+  RingSender(const SenderMemory& memory, std::uint32_t generation,
+             Loss loss = Loss::Never) noexcept;
 
   enum class Outcome : std::uint8_t { Ok, Full, TooLarge, Broken };
 
   // Space for one message, `size` bytes to fill; valid until commit() or the next loan(), which
-  // forgets it. Full: the receiver has not released enough. [any]
+  // forgets it. Full: the receiver has not released enough (never of a lossy ring). [any]
   [[nodiscard]] Outcome loan(std::uint32_t size, const Outgoing& about,
                              std::span<std::byte>& bytes) noexcept;
   // Publishes the loan; returns the message's id. The bytes are the receiver's from here on. [any]
   std::uint64_t commit() noexcept;
 
-  // Whether the receiver sleeps and was not yet rung for this sleep; orders itself after commit().
-  // When true, ring the data bell. [any]
+  // Whether the receiver seems to sleep and was not yet rung for this sleep. One load and no fence:
+  // it can come too early to see a sleep that begins at this very moment, so a must_wake() is still
+  // owed. When true, ring the data bell. [any]
+  [[nodiscard]] bool sees_sleeper() noexcept;
+  // The same for certain: orders itself after commit(). A full fence waits for all lines that the
+  // receiver just read, so: once for many messages, and before the sender rests. [any]
   [[nodiscard]] bool must_wake() noexcept;
 
   // Sleeping until there is space: arm, then try again, then wait for the space bell, then disarm.
@@ -74,23 +89,45 @@ public:
   [[nodiscard]] Breach breach() const noexcept { return breach_; }
   [[nodiscard]] std::uint64_t head() const noexcept { return head_; }
   [[nodiscard]] std::uint64_t capacity() const noexcept { return memory_.capacity; }
+  // Whether all that was sent has been acknowledged. [any]
+  [[nodiscard]] bool drained() const noexcept;
+  // The pages of the ring that hold nothing and that no coming message needs at once: one stretch
+  // of the double mapping; no bytes unless drained(). Giving them back to the system leaves zeros,
+  // which is what free lines hold. [any]
+  struct Pages {
+    std::uint64_t offset = 0;
+    std::uint64_t bytes = 0;
+  };
+  [[nodiscard]] Pages spare_pages() noexcept;
+  [[nodiscard]] SenderCounters& counters() noexcept { return memory_.header->counters; }
+  [[nodiscard]] const SenderCounters& counters() const noexcept { return memory_.header->counters; }
 
 private:
+  void find_head() noexcept;
   [[nodiscard]] bool refresh_tail() noexcept;
+  [[nodiscard]] bool make_room(std::uint64_t needed) noexcept;
+  void give_up_oldest(std::uint64_t needed) noexcept;
   void zero_ahead() noexcept;
+  void count(std::uint32_t size) noexcept;
   [[nodiscard]] std::byte* at(std::uint64_t position) const noexcept {
     return memory_.data + (position & (memory_.capacity - 1));
+  }
+  [[nodiscard]] std::uint64_t free_bytes() const noexcept {
+    return memory_.capacity - (head_ - tail_);
   }
 
   SenderMemory memory_;
   std::uint64_t head_ = 0;
-  std::uint64_t tail_ = 0;       // as last read: the receiver's own may be ahead of it
-  std::uint64_t loaned_ = 0;     // the publish word of the open loan, 0: none
+  std::uint64_t tail_ = 0;   // as last read: the receiver's own may be ahead of it; of a lossy ring
+                             // the oldest record that is whole
+  std::uint64_t loaned_ = 0; // the publish word of the open loan, 0: none
   std::uint64_t zeroed_ = kLine; // bytes from head on in which every line begins with 0
+  FastClock clock_;
   std::uint32_t generation_;
   std::uint32_t waiting_ = 0; // our word in DataHeader
   std::uint32_t rung_ = 0;    // the receiver's sleep that we rang for
   Breach breach_ = Breach::None;
+  Loss loss_;
 };
 
 // The receiver's view of the memory.
@@ -106,18 +143,22 @@ struct ReceiverMemory {
 struct View {
   MessageInfo info;
   std::span<const std::byte> payload;
-  std::uint64_t end = 0; // position behind the record
+  std::uint64_t end = 0;    // position behind the record
+  std::uint64_t number = 0; // of the messages that this receiver took out, the how many-th
 };
 
 class RingReceiver {
 public:
-  // Goes on at the tail that the receiver before left: what it had not released comes again. [any]
+  // Goes on at the tail that the receiver before left: what it had not released comes again, and
+  // what it had begun is flagged as redelivered. [any]
   explicit RingReceiver(const ReceiverMemory& memory) noexcept;
 
   enum class Outcome : std::uint8_t { Message, Empty, Broken };
 
   // The next message, if there is one. Several may be out before the first is released. [any]
   [[nodiscard]] Outcome next(View& view) noexcept;
+  // The same of a lossy ring: the payload is a copy in `copy`, valid until the next call. [any]
+  [[nodiscard]] Outcome next_lossy(View& view, std::vector<std::byte>& copy);
   // Whether next() would not say Empty. [any]
   [[nodiscard]] bool ready() const noexcept;
   // Acknowledges this message and all before it. [any]
@@ -140,8 +181,15 @@ public:
   // Whether every message that next() gave has been released. [any]
   [[nodiscard]] bool all_released() const noexcept { return read_ == tail_; }
 
+  // Counts a message's way through the ring. [any]
+  void note_latency(std::uint64_t ns) noexcept;
+  [[nodiscard]] ReceiverCounters& counters() noexcept { return memory_.control->counters; }
+
 private:
   [[nodiscard]] Breach judge(const PublishWord& word) const noexcept;
+  void describe(const std::byte* record, const PublishWord& word, View& view) const noexcept;
+  [[nodiscard]] bool skip_overwritten() noexcept;
+  void count_missed(std::uint64_t number) noexcept;
   [[nodiscard]] const std::byte* at(std::uint64_t position) const noexcept {
     return memory_.data + (position & (memory_.capacity - 1));
   }
@@ -150,6 +198,8 @@ private:
   std::uint64_t read_ = 0;  // next record to look at
   std::uint64_t tail_ = 0;  // released up to here
   std::uint64_t told_ = 0;  // tail at the last look at the sender's waiting word
+  std::uint64_t again_ = 0; // the receiver before us had begun what lies before this
+  std::uint64_t taken_ = 0; // messages
   std::uint32_t armed_ = 0; // our word in Control
   std::uint32_t rung_ = 0;  // the sender's sleep that we rang for
   Breach breach_ = Breach::None;

@@ -19,6 +19,7 @@ void copy_extension(const std::byte* record, MessageInfo& info) {
   info.deadline_ns = load_relaxed(&extension->deadline_ns);
   info.generation = load_relaxed(&extension->generation);
   info.event = load_relaxed(&extension->event);
+  info.attachment = load_relaxed(&extension->attachment);
 }
 
 } // namespace
@@ -27,7 +28,10 @@ RingReceiver::RingReceiver(const ReceiverMemory& memory) noexcept : memory_(memo
   CHECK(is_ring_size(memory.capacity));
   tail_ = load_relaxed(&memory_.control->tail); // our own, or that of the process before us
   if (tail_ % kLine != 0) breach_ = Breach::TailUnaligned;
-  read_ = told_ = tail_;
+  read_ = told_ = again_ = tail_;
+  const std::uint64_t begun = load_relaxed(&memory_.control->begun);
+  if (begun - tail_ <= memory_.capacity) again_ = begun;
+  taken_ = load_relaxed(&counters().acknowledged);
   // A sleep of the process before us is over.
   armed_ = (load_relaxed(&memory_.control->armed) + 1) & ~1U;
   store_relaxed(&memory_.control->armed, armed_);
@@ -42,6 +46,22 @@ Breach RingReceiver::judge(const PublishWord& word) const noexcept {
   return Breach::None;
 }
 
+void RingReceiver::describe(const std::byte* record, const PublishWord& word,
+                            View& view) const noexcept {
+  view.info = {
+      .id = message_id(read_),
+      .type = static_cast<MessageType>(word.type),
+      .priority = static_cast<Priority>(word.flags & kPriorityMask),
+      .failed = (word.flags & kFailed) != 0,
+      .cancels = (word.flags & kCancels) != 0,
+      .durable = (word.flags & kDurable) != 0,
+      .size = word.size,
+      .timestamp_ns = load_relaxed(&header_at(record)->timestamp_ns),
+  };
+  if ((word.flags & kExtended) != 0) copy_extension(record, view.info);
+  view.payload = {record + word.header_size(), word.size};
+}
+
 RingReceiver::Outcome RingReceiver::next(View& view) noexcept {
   if (breach_ != Breach::None) return Outcome::Broken;
   const std::byte* const record = at(read_);
@@ -51,18 +71,16 @@ RingReceiver::Outcome RingReceiver::next(View& view) noexcept {
   breach_ = judge(word);
   if (breach_ != Breach::None) return Outcome::Broken;
 
-  view.info = {
-      .id = message_id(read_),
-      .type = static_cast<MessageType>(word.type),
-      .priority = static_cast<Priority>(word.flags & kPriorityMask),
-      .failed = (word.flags & kFailed) != 0,
-      .size = word.size,
-      .timestamp_ns = load_relaxed(&header_at(record)->timestamp_ns),
-  };
-  if ((word.flags & kExtended) != 0) copy_extension(record, view.info);
-  view.payload = {record + word.header_size(), word.size};
+  describe(record, word, view);
+  if (static_cast<std::int64_t>(again_ - read_) > 0) [[unlikely]] {
+    view.info.redelivered = true;
+    store_relaxed(&counters().redelivered, counters().redelivered + 1);
+  }
   read_ += word.extent();
   view.end = read_;
+  view.number = ++taken_;
+  // Before anybody acts on the message: if we die over it, our successor knows.
+  store_release(&memory_.control->begun, read_);
   return Outcome::Message;
 }
 
@@ -75,6 +93,12 @@ void RingReceiver::release(const View& view) noexcept {
   tail_ = view.end;
   store_release(&memory_.control->tail,
                 tail_); // the sender's refresh_tail(): it may write there now
+  store_relaxed(&counters().acknowledged, view.number);
+}
+
+void RingReceiver::note_latency(std::uint64_t ns) noexcept {
+  std::uint64_t& bucket = memory_.control->latency[latency_bucket(ns)];
+  store_relaxed(&bucket, bucket + 1);
 }
 
 bool RingReceiver::must_wake(bool idle) noexcept {
@@ -85,11 +109,13 @@ bool RingReceiver::must_wake(bool idle) noexcept {
   const std::uint32_t waiting = load_relaxed(&memory_.header->waiting);
   if (waiting % 2 == 0 || waiting == rung_) return false;
   rung_ = waiting;
+  store_relaxed(&counters().space_bells, counters().space_bells + 1);
   return true;
 }
 
 void RingReceiver::arm() noexcept {
   store_relaxed(&memory_.control->armed, ++armed_);
+  store_relaxed(&counters().sleeps, counters().sleeps + 1);
 }
 
 void RingReceiver::disarm() noexcept {
@@ -109,8 +135,9 @@ const char* breach_text(Breach breach) noexcept {
       "a record overlaps one that is not released",
       "something else than a response came on a channel for responses",
       "the bell rings again and again without a message",
+      "a lossy ring's oldest record is not at a multiple of 64",
   };
-  static_assert(kTexts.size() == static_cast<std::size_t>(Breach::BellStorm) + 1);
+  static_assert(kTexts.size() == static_cast<std::size_t>(Breach::OldestUnaligned) + 1);
   const auto index = static_cast<std::size_t>(breach);
   return index < kTexts.size() ? kTexts[index] : "an unknown rule";
 }

@@ -303,22 +303,26 @@ constexpr std::array kChoices = {
     // no FIONBIO, for the same reason; TCGETS and TIOCGWINSZ because stdio asks
     Choice{SYS_ioctl, 1, FIONREAD}, Choice{SYS_ioctl, 1, FIOCLEX}, Choice{SYS_ioctl, 1, FIONCLEX},
     Choice{SYS_ioctl, 1, TCGETS}, Choice{SYS_ioctl, 1, TIOCGWINSZ},
-    // no MADV_REMOVE (it wipes shared memory even under seals), no MADV_HWPOISON, no MADV_MERGEABLE
+    // MADV_REMOVE wipes shared memory even under seals, but only through a writable mapping, and
+    // who
+    // has one of a ring owns it: the host gives idle rings back with it. No MADV_HWPOISON, no
+    // MADV_MERGEABLE
     Choice{SYS_madvise, 2, MADV_NORMAL}, Choice{SYS_madvise, 2, MADV_RANDOM},
     Choice{SYS_madvise, 2, MADV_SEQUENTIAL}, Choice{SYS_madvise, 2, MADV_WILLNEED},
     Choice{SYS_madvise, 2, MADV_DONTNEED}, Choice{SYS_madvise, 2, MADV_FREE},
-    Choice{SYS_madvise, 2, MADV_DONTFORK}, Choice{SYS_madvise, 2, MADV_DOFORK},
-    Choice{SYS_madvise, 2, MADV_HUGEPAGE}, Choice{SYS_madvise, 2, MADV_NOHUGEPAGE},
-    Choice{SYS_madvise, 2, MADV_DONTDUMP}, Choice{SYS_madvise, 2, MADV_WIPEONFORK},
-    Choice{SYS_madvise, 2, MADV_KEEPONFORK}, Choice{SYS_madvise, 2, MADV_COLD},
-    Choice{SYS_madvise, 2, MADV_PAGEOUT}, Choice{SYS_madvise, 2, MADV_POPULATE_READ},
-    Choice{SYS_madvise, 2, MADV_POPULATE_WRITE}, Choice{SYS_prctl, 0, PR_SET_NAME},
-    Choice{SYS_prctl, 0, PR_GET_NAME}, Choice{SYS_prctl, 0, PR_GET_DUMPABLE},
-    Choice{SYS_prctl, 0, PR_GET_SECCOMP}, Choice{SYS_prctl, 0, PR_CAPBSET_READ},
-    Choice{SYS_prctl, 0, PR_GET_SECUREBITS}, Choice{SYS_prctl, 0, PR_GET_NO_NEW_PRIVS},
-    Choice{SYS_prctl, 0, PR_SET_TIMERSLACK}, Choice{SYS_prctl, 0, PR_GET_TIMERSLACK},
-    Choice{SYS_prctl, 0, PR_GET_PDEATHSIG}, Choice{SYS_prctl, 0, kSetVma},
-    Choice{SYS_prctl, 0, kGetMdwe}, Choice{SYS_personality, 0, 0xFFFFFFFFU}, // only asks
+    Choice{SYS_madvise, 2, MADV_REMOVE}, Choice{SYS_madvise, 2, MADV_DONTFORK},
+    Choice{SYS_madvise, 2, MADV_DOFORK}, Choice{SYS_madvise, 2, MADV_HUGEPAGE},
+    Choice{SYS_madvise, 2, MADV_NOHUGEPAGE}, Choice{SYS_madvise, 2, MADV_DONTDUMP},
+    Choice{SYS_madvise, 2, MADV_WIPEONFORK}, Choice{SYS_madvise, 2, MADV_KEEPONFORK},
+    Choice{SYS_madvise, 2, MADV_COLD}, Choice{SYS_madvise, 2, MADV_PAGEOUT},
+    Choice{SYS_madvise, 2, MADV_POPULATE_READ}, Choice{SYS_madvise, 2, MADV_POPULATE_WRITE},
+    Choice{SYS_prctl, 0, PR_SET_NAME}, Choice{SYS_prctl, 0, PR_GET_NAME},
+    Choice{SYS_prctl, 0, PR_GET_DUMPABLE}, Choice{SYS_prctl, 0, PR_GET_SECCOMP},
+    Choice{SYS_prctl, 0, PR_CAPBSET_READ}, Choice{SYS_prctl, 0, PR_GET_SECUREBITS},
+    Choice{SYS_prctl, 0, PR_GET_NO_NEW_PRIVS}, Choice{SYS_prctl, 0, PR_SET_TIMERSLACK},
+    Choice{SYS_prctl, 0, PR_GET_TIMERSLACK}, Choice{SYS_prctl, 0, PR_GET_PDEATHSIG},
+    Choice{SYS_prctl, 0, kSetVma}, Choice{SYS_prctl, 0, kGetMdwe},
+    Choice{SYS_personality, 0, 0xFFFFFFFFU}, // only asks
 };
 
 // With can_access_hardware: every ioctl whose type byte is not 'T', the terminals' (TIOCSTI,

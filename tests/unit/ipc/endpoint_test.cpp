@@ -153,7 +153,7 @@ TEST_F(EndpointTest, ASenderThatAlwaysHasMoreStillWakesTheReceiverSoon) {
   EXPECT_EQ(take(*b), "first");
   ASSERT_TRUE(b->prepare_wait());
   const std::uint64_t before = a->counters().bells;
-  for (int i = 0; i < 16; ++i) ASSERT_TRUE(a->send(to_b, {.more = true}, bytes_of("more"), soon()));
+  for (int i = 0; i < 64; ++i) ASSERT_TRUE(a->send(to_b, {.more = true}, bytes_of("more"), soon()));
   EXPECT_EQ(a->counters().bells, before + 1);
 }
 

@@ -44,7 +44,7 @@ TEST(HostileSender, BreaksTheChannelWithARecordOfAnotherPlaceOrLap) {
 TEST(HostileSender, BreaksTheChannelWithATypeOrFlagThatDoesNotExist) {
   EXPECT_EQ(breach_of(PublishWord{.tag = tag_of(0), .type = 8}.pack()), Breach::WrongType);
   EXPECT_EQ(breach_of(PublishWord{.tag = tag_of(0), .type = 255}.pack()), Breach::WrongType);
-  EXPECT_EQ(breach_of(PublishWord{.tag = tag_of(0), .flags = 0x10}.pack()), Breach::WrongFlags);
+  EXPECT_EQ(breach_of(PublishWord{.tag = tag_of(0), .flags = 0x40}.pack()), Breach::WrongFlags);
 }
 
 TEST(HostileSender, BreaksTheChannelWithAnyLengthThatDoesNotFit) {

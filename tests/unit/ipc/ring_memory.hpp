@@ -24,7 +24,8 @@ inline std::span<const std::byte> bytes_of(std::string_view text) {
 
 // Both ends of a channel in one process.
 struct Pair {
-  explicit Pair(std::uint64_t ring_bytes = 4096) : capacity(ring_bytes) {
+  explicit Pair(std::uint64_t ring_bytes = 4096, Loss when_full = Loss::Never)
+      : capacity(ring_bytes), loss(when_full) {
     auto made = make_channel_memory(ring_bytes);
     EXPECT_TRUE(made) << made.error().text;
     memory = *std::move(made);
@@ -35,7 +36,7 @@ struct Pair {
     sender.reset();
     auto end = make_sender_end(memory);
     ASSERT_TRUE(end) << end.error().text;
-    auto attached = SendingChannel::attach(*std::move(end), capacity, generation);
+    auto attached = SendingChannel::attach(*std::move(end), capacity, generation, {.loss = loss});
     ASSERT_TRUE(attached) << attached.error().text;
     sender.emplace(*std::move(attached));
   }
@@ -43,7 +44,7 @@ struct Pair {
     receiver.reset();
     auto end = make_receiver_end(memory);
     ASSERT_TRUE(end) << end.error().text;
-    auto attached = ReceivingChannel::attach(*std::move(end), capacity);
+    auto attached = ReceivingChannel::attach(*std::move(end), capacity, {.loss = loss});
     ASSERT_TRUE(attached) << attached.error().text;
     receiver.emplace(*std::move(attached));
   }
@@ -65,6 +66,7 @@ struct Pair {
   }
 
   std::uint64_t capacity;
+  Loss loss;
   ChannelMemory memory;
   std::optional<SendingChannel> sender;
   std::optional<ReceivingChannel> receiver;

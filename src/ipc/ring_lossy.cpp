@@ -1,0 +1,87 @@
+// The lossy ring's two halves: a sender that gives up its oldest records instead of waiting, and a
+// receiver that finds out whether what it copied was still whole.
+#include "ipc/ring.hpp"
+#include "ipc/shared_word.hpp"
+
+#include <atomic>
+
+namespace mohhos::ipc {
+namespace {
+
+constexpr int kTries = 8; // a sender that overwrites without end must not hold its receiver
+
+bool is_ahead(std::uint64_t position, std::uint64_t of) {
+  return static_cast<std::int64_t>(position - of) > 0;
+}
+
+// The sender may be writing here: whole words, each loaded once. [at least `size` bytes, 8-aligned]
+void copy_changing(const std::byte* from, std::vector<std::byte>& to, std::size_t size) {
+  const std::size_t words = (size + 7) / 8;
+  to.resize(words * 8);
+  const auto* source = reinterpret_cast<const std::uint64_t*>(from);
+  auto* target = reinterpret_cast<std::uint64_t*>(to.data());
+  for (std::size_t i = 0; i < words; ++i) target[i] = load_relaxed(&source[i]);
+}
+
+} // namespace
+
+// The records are our own, so their lengths can be believed. They are given up first and
+// overwritten afterwards: the fence keeps that order.
+void RingSender::give_up_oldest(std::uint64_t needed) noexcept {
+  while (needed > free_bytes()) {
+    const auto* record = reinterpret_cast<const RecordHeader*>(at(tail_));
+    tail_ += PublishWord::unpack(load_relaxed(&record->publish)).extent();
+  }
+  store_relaxed(&memory_.header->oldest, tail_);
+  std::atomic_thread_fence(std::memory_order_release); // the receiver's skip_overwritten()
+}
+
+bool RingReceiver::skip_overwritten() noexcept {
+  const std::uint64_t oldest = load_acquire(&memory_.header->oldest);
+  if (oldest % kLine != 0) {
+    breach_ = Breach::OldestUnaligned;
+    return true;
+  }
+  if (!is_ahead(oldest, read_)) return false;
+  read_ = tail_ = oldest;
+  return true;
+}
+
+// Numbers rise by one with every event that was sent, so a gap is exactly what was missed. The one
+// that is expected lies in the control page: it outlives us.
+void RingReceiver::count_missed(std::uint64_t number) noexcept {
+  ReceiverCounters& mine = counters();
+  if (is_ahead(number, mine.next_event) && mine.next_event != 0)
+    store_relaxed(&mine.dropped, mine.dropped + (number - mine.next_event));
+  else if (mine.next_event == 0)
+    store_relaxed(&mine.dropped, number - 1); // the first is number 1
+  store_relaxed(&mine.next_event, number + 1);
+}
+
+RingReceiver::Outcome RingReceiver::next_lossy(View& view, std::vector<std::byte>& copy) {
+  for (int i = 0; i < kTries && breach_ == Breach::None; ++i) {
+    (void)skip_overwritten();
+    if (breach_ != Breach::None) break;
+    const std::byte* const record = at(read_);
+    const std::uint64_t raw = load_acquire(&reinterpret_cast<const RecordHeader*>(record)->publish);
+    const PublishWord word = PublishWord::unpack(raw);
+    const Breach breach = raw == 0 ? Breach::None : judge(word);
+    if (raw != 0 && breach == Breach::None)
+      copy_changing(record, copy, word.header_size() + word.size);
+    std::atomic_thread_fence(std::memory_order_acquire); // the sender's give_up_oldest()
+    if (skip_overwritten()) continue; // nothing of what was seen is true any more
+    if (raw == 0) return Outcome::Empty;
+    breach_ = breach;
+    if (breach_ != Breach::None) break;
+    describe(copy.data(), word, view);
+    count_missed(view.info.correlation);
+    view.info.correlation = 0; // was the event's number
+    read_ += word.extent();
+    view.end = read_;
+    view.number = ++taken_;
+    return Outcome::Message;
+  }
+  return breach_ == Breach::None ? Outcome::Empty : Outcome::Broken;
+}
+
+} // namespace mohhos::ipc
