@@ -123,7 +123,7 @@ typedef uint64_t mohhos_channel_t;
 
 enum {
   MOHHOS_MESSAGE_REDELIVERED = 1u /* this process' predecessor died while it handled this very
-                                     message. Reserved: never set in version 1 */
+                                     message: parts of the work may be done, or it was the cause */
 };
 
 /* A received message: a view. Owner: the host. Lives until the callback that got it returns.
@@ -178,6 +178,9 @@ enum {
  * >= 0 (unless the plugin is unloaded first), on the main thread, as a callback of its own, never
  * inside request(). Its result is judged like on_message's. */
 typedef int32_t (*mohhos_reply_fn)(void* user, int32_t status, const mohhos_message_t* reply);
+
+/* A timer's end; see call_after. Its result is judged like on_message's. */
+typedef int32_t (*mohhos_timer_fn)(void* user);
 
 /* Whom to answer: taken from the request's message, kept as long as it takes. */
 typedef struct mohhos_request {
@@ -282,6 +285,21 @@ struct mohhos_host {
    * more than 31 at once. */
   int32_t (*subscribe)(const mohhos_host_t* host, uint64_t publisher, const uint32_t* events,
                        size_t count);
+
+  /* As request, and waits for the answer: no other message and no work meanwhile, they come
+   * afterwards. On success *reply is the answer, a private copy that lives until the callback
+   * returns or the next call(); on failure its data is the sentence that says why (as for
+   * mohhos_reply_fn; empty when the request could not be sent). Counts against
+   * max_execution_time_ms where the callback does. [main] INVALID (also: a channel to oneself),
+   * TIMED_OUT, PLUGIN_FAILED, PEER_GONE, PEER_RESTARTED; otherwise errors as send. */
+  int32_t (*call)(const mohhos_host_t* host, mohhos_channel_t channel,
+                  const mohhos_send_options_t* options, const void* data, size_t size,
+                  uint64_t timeout_ns, mohhos_message_t* reply);
+
+  /* Has then(user) called once, delay_ns from now or later, as a callback of its own, while
+   * RUNNING. Any number of them, apart from wake_after's. [main] EXHAUSTED: more than 65,536. */
+  int32_t (*call_after)(const mohhos_host_t* host, uint64_t delay_ns, mohhos_timer_fn then,
+                        void* user);
 };
 
 /* Values of on_peer. */

@@ -65,6 +65,9 @@ int Host::run() {
     bool busy = drain();
     obey_orders();
     tell_ends();
+    // Timers are the plugin's own work: they wait until it runs.
+    if (table_->call_back(running_ ? std::chrono::steady_clock::now() : Monotonic::min()))
+      busy = true;
     if (work()) busy = true;
     if (!busy && !leaving_) rest();
   }
@@ -245,18 +248,23 @@ bool Host::work() {
   return result > 0;
 }
 
+// Something of the plugin's own that waits for nobody.
+bool Host::has_own_work(Monotonic now) const {
+  return table_->has_callbacks(running_ ? now : Monotonic::min()) ||
+         (running_ && table_->woken(now));
+}
+
 // Until something arrives: first by looking again and again for a moment, because waking a sleeper
 // costs both sides far more than a look; then asleep.
 void Host::rest() {
   const Monotonic begin = std::chrono::steady_clock::now();
   for (Monotonic now = begin; now - begin < spin_; now = std::chrono::steady_clock::now()) {
-    if (drain() || (running_ && table_->woken(now))) return;
+    if (drain() || has_own_work(now)) return;
     __builtin_ia32_pause();
   }
-  if (!endpoint_->prepare_wait() || (running_ && table_->woken(std::chrono::steady_clock::now())))
-    return;
-  const Monotonic until =
-      std::min(endpoint_->next_deadline(), running_ ? table_->wake_at() : Monotonic::max());
+  if (!endpoint_->prepare_wait() || has_own_work(std::chrono::steady_clock::now())) return;
+  Monotonic until = endpoint_->next_deadline();
+  if (running_) until = std::min({until, table_->wake_at(), table_->next_timer()});
   const auto left = until - std::chrono::steady_clock::now();
   if (left.count() <= 0) return;
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);

@@ -46,6 +46,7 @@ private:
   [[nodiscard]] Result<> configure();
   void unload();
   [[nodiscard]] bool work();
+  [[nodiscard]] bool has_own_work(Monotonic now) const;
   void rest();
 
   std::unique_ptr<ipc::Endpoint> endpoint_;

@@ -10,6 +10,8 @@
 namespace mohhos::loader {
 namespace {
 
+constexpr std::size_t kMostTimers = 65'536;
+
 Monotonic deadline_in(std::uint64_t timeout_ns) {
   if (timeout_ns == 0) return ipc::kNoWait;
   const auto now = std::chrono::steady_clock::now();
@@ -51,6 +53,14 @@ std::optional<Checked> check(const mohhos_send_options_t* options, ipc::MessageT
 template <class T>
 std::int32_t outcome(const Result<T>& result) {
   return result ? MOHHOS_OK : to_abi(result.error().code);
+}
+
+// What stands in for a message that there is not.
+mohhos_message_t no_message() {
+  mohhos_message_t message{};
+  message.struct_size = sizeof message;
+  message.sender_name = "";
+  return message;
 }
 
 std::int32_t count_of(const Result<ipc::Delivered>& delivered) {
@@ -116,6 +126,10 @@ struct HostTable::Calls {
     if (!me.may_talk_here()) return MOHHOS_E_BAD_STATE;
     const bool named = target_name != nullptr && target_name[0] != '\0';
     if (channel == nullptr || (target_id == 0 && !named)) return MOHHOS_E_INVALID;
+    if (target_id == me.table_.plugin_id || (target_id == 0 && me.boot_.name == target_name)) {
+      me.log(MOHHOS_LOG_WARNING, "a plugin cannot open a channel to itself");
+      return MOHHOS_E_INVALID;
+    }
     const Monotonic deadline = deadline_in(timeout_ns);
     auto opened =
         target_id != 0
@@ -137,6 +151,7 @@ struct HostTable::Calls {
     if (!me.may_talk_here()) return MOHHOS_E_BAD_STATE;
     const auto checked = check(options, ipc::MessageType::Custom);
     if (!checked || (data == nullptr && size != 0)) return MOHHOS_E_INVALID;
+    me.take_loan_back(channel);
     return outcome(me.endpoint_.send(ChannelId{channel}, checked->about, bytes_of(data, size),
                                      checked->deadline));
   }
@@ -148,21 +163,20 @@ struct HostTable::Calls {
     if (!me.may_talk_here()) return MOHHOS_E_BAD_STATE;
     const auto checked = check(options, ipc::MessageType::Custom);
     if (!checked || data == nullptr) return MOHHOS_E_INVALID;
+    me.take_loan_back(channel);
     if (size > UINT32_MAX) return MOHHOS_E_TOO_LARGE;
     const auto lent = me.endpoint_.loan(ChannelId{channel}, static_cast<std::uint32_t>(size),
                                         checked->about, checked->deadline);
     if (!lent) return to_abi(lent.error().code);
-    me.loaned_ = channel;
+    me.loaned_.push_back(channel);
     *data = lent->data();
     return MOHHOS_OK;
   }
 
   static std::int32_t commit(const mohhos_host_t* host, mohhos_channel_t channel) noexcept {
     HostTable& me = self(host);
-    if (!me.may_talk_here() || me.loaned_ != channel || channel == 0) return MOHHOS_E_BAD_STATE;
-    me.loaned_ = 0;
-    me.endpoint_.commit(ChannelId{channel});
-    return MOHHOS_OK;
+    if (!me.may_talk_here() || !me.take_loan_back(channel)) return MOHHOS_E_BAD_STATE;
+    return me.endpoint_.commit(ChannelId{channel}) != 0 ? MOHHOS_OK : MOHHOS_E_PEER_GONE;
   }
 
   static std::int32_t request(const mohhos_host_t* host, mohhos_channel_t channel,
@@ -173,6 +187,7 @@ struct HostTable::Calls {
     if (!me.may_talk_here()) return MOHHOS_E_BAD_STATE;
     const auto checked = check(options, ipc::MessageType::DataRequest);
     if (!checked || (data == nullptr && size != 0) || done == nullptr) return MOHHOS_E_INVALID;
+    me.take_loan_back(channel);
     return outcome(me.endpoint_.call(ChannelId{channel}, checked->about, bytes_of(data, size),
                                      deadline_in(timeout_ns),
                                      [&me, done, user](Result<const ipc::Message*> answer) {
@@ -187,6 +202,7 @@ struct HostTable::Calls {
     if (!me.may_talk_here()) return MOHHOS_E_BAD_STATE;
     if (request == nullptr || request->correlation == 0 || (data == nullptr && size != 0))
       return MOHHOS_E_INVALID;
+    me.loaned_.clear(); // its channel to the asker may be any of them
     const ipc::ReplyTo to{PluginId{request->sender}, request->correlation, request->deadline_ns};
     return outcome(
         me.endpoint_.respond(to, bytes_of(data, size), deadline_in(timeout_ns), status < 0));
@@ -200,6 +216,7 @@ struct HostTable::Calls {
     const auto checked = check(options, ipc::MessageType::Custom);
     if (!checked || plugin_type >= model::kPluginTypes.size() || (data == nullptr && size != 0))
       return MOHHOS_E_INVALID;
+    me.loaned_.clear();
     return count_of(me.endpoint_.broadcast(model::kPluginTypes[plugin_type], checked->about,
                                            bytes_of(data, size), checked->deadline));
   }
@@ -211,6 +228,7 @@ struct HostTable::Calls {
     if (!me.may_talk_here()) return MOHHOS_E_BAD_STATE;
     const auto checked = check(options, ipc::MessageType::EventNotify);
     if (!checked || (data == nullptr && size != 0)) return MOHHOS_E_INVALID;
+    me.loaned_.clear();
     return count_of(
         me.endpoint_.publish(event, checked->about, bytes_of(data, size), checked->deadline));
   }
@@ -221,6 +239,47 @@ struct HostTable::Calls {
     if (!me.may_talk_here()) return MOHHOS_E_BAD_STATE;
     if (events == nullptr && count != 0) return MOHHOS_E_INVALID;
     return outcome(me.endpoint_.subscribe(PluginId{publisher}, {events, count}));
+  }
+
+  static std::int32_t call(const mohhos_host_t* host, mohhos_channel_t channel,
+                           const mohhos_send_options_t* options, const void* data, std::size_t size,
+                           std::uint64_t timeout_ns, mohhos_message_t* reply) noexcept {
+    HostTable& me = self(host);
+    if (reply == nullptr) return MOHHOS_E_INVALID;
+    *reply = no_message();
+    if (!me.may_talk_here() || me.in_call_) return MOHHOS_E_BAD_STATE;
+    const auto checked = check(options, ipc::MessageType::DataRequest);
+    if (!checked || (data == nullptr && size != 0)) return MOHHOS_E_INVALID;
+    me.take_loan_back(channel);
+    me.in_call_ = true;
+    auto answer = me.endpoint_.call_and_wait(ChannelId{channel}, checked->about,
+                                             bytes_of(data, size), deadline_in(timeout_ns));
+    me.in_call_ = false;
+    if (!answer) {
+      me.words_ = std::move(answer.error().text);
+      reply->size = me.words_.size();
+      reply->data = me.words_.data();
+      return to_abi(answer.error().code);
+    }
+    me.answer_ = std::move(answer->payload);
+    const auto peer = me.endpoint_.peer(ChannelId{channel});
+    *reply = me.view_of({.info = answer->info,
+                         .sender = peer ? peer->id : PluginId{},
+                         .channel = ChannelId{channel},
+                         .payload = me.answer_},
+                        ipc::monotonic_ns());
+    return MOHHOS_OK;
+  }
+
+  static std::int32_t call_after(const mohhos_host_t* host, std::uint64_t delay_ns,
+                                 mohhos_timer_fn then, void* user) noexcept {
+    HostTable& me = self(host);
+    if (!me.on_main_thread()) return MOHHOS_E_BAD_STATE;
+    if (then == nullptr) return MOHHOS_E_INVALID;
+    if (me.timers_.size() >= kMostTimers) return MOHHOS_E_EXHAUSTED;
+    me.timers_.emplace(delay_ns == 0 ? std::chrono::steady_clock::now() : deadline_in(delay_ns),
+                       Timer{then, user});
+    return MOHHOS_OK;
   }
 };
 
@@ -257,7 +316,9 @@ HostTable::HostTable(ipc::Endpoint& endpoint, const sandbox::Boot& boot, sys::Fd
             .reply = &Calls::reply,
             .broadcast = &Calls::broadcast,
             .publish = &Calls::publish,
-            .subscribe = &Calls::subscribe};
+            .subscribe = &Calls::subscribe,
+            .call = &Calls::call,
+            .call_after = &Calls::call_after};
 }
 
 void HostTable::set_config(std::string_view key, std::string_view value) {
@@ -310,7 +371,7 @@ const char* HostTable::name_of(ChannelId channel) {
 
 mohhos_message_t HostTable::view_of(const ipc::Message& message, std::uint64_t received_at_ns) {
   return {.struct_size = sizeof(mohhos_message_t),
-          .flags = 0,
+          .flags = message.info.redelivered ? std::uint32_t{MOHHOS_MESSAGE_REDELIVERED} : 0U,
           .id = message.info.id,
           .sender = message.sender.value,
           .correlation = message.info.correlation,
@@ -328,18 +389,53 @@ mohhos_message_t HostTable::view_of(const ipc::Message& message, std::uint64_t r
 
 void HostTable::finish_request(mohhos_reply_fn done, void* user,
                                Result<const ipc::Message*> answer) noexcept {
-  mohhos_message_t reply{};
+  if (!in_call_) return tell_end(done, user, answer);
+  LateEnd& late = late_ends_.emplace_back(LateEnd{done, user, ipc::Message{}, {}});
+  if (answer) {
+    late.payload = (*answer)->copy();
+    late.answer = **answer;
+    late.answer->payload = late.payload;
+  } else {
+    late.answer = std::unexpected(std::move(answer).error());
+  }
+}
+
+void HostTable::tell_end(mohhos_reply_fn done, void* user,
+                         const Result<const ipc::Message*>& answer) {
+  mohhos_message_t reply = no_message();
   std::int32_t status = MOHHOS_OK;
   if (answer) {
     reply = view_of(**answer, ipc::monotonic_ns());
   } else {
     status = to_abi(answer.error().code);
-    reply.struct_size = sizeof reply;
     reply.size = answer.error().text.size();
     reply.data = answer.error().text.data();
-    reply.sender_name = "";
   }
   if (done(user, status, &reply) < 0) die(ipc::LastWordsKind::Exception, take_remembered());
+}
+
+bool HostTable::call_back(Monotonic now) {
+  bool any = false;
+  while (!late_ends_.empty()) {
+    LateEnd late = std::move(late_ends_.front());
+    late_ends_.pop_front();
+    if (late.answer)
+      tell_end(late.done, late.user, &*late.answer);
+    else
+      tell_end(late.done, late.user, std::unexpected(std::move(late.answer).error()));
+    any = true;
+  }
+  // Those that are due now: what they add themselves, even with no delay, has its turn later.
+  for (std::size_t most = timers_.size(); most != 0 && next_timer() <= now; --most) {
+    const Timer timer = timers_.extract(timers_.begin()).mapped();
+    if (timer.then(timer.user) < 0) die(ipc::LastWordsKind::Exception, take_remembered());
+    any = true;
+  }
+  return any;
+}
+
+bool HostTable::take_loan_back(std::uint64_t channel) {
+  return std::erase(loaned_, channel) != 0;
 }
 
 } // namespace mohhos::loader

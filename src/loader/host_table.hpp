@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <string>
@@ -60,6 +61,17 @@ public:
   // Asks for one slice, as wake() does. [loop]
   void want_work() noexcept { wanted_.store(true, std::memory_order_relaxed); }
 
+  // Calls back for the timers that are due, and for requests that ended while the plugin waited for
+  // another one's answer; true if there were any. A callback's failure ends the process. [loop]
+  bool call_back(Monotonic now);
+  // When the next timer is due. [loop]
+  [[nodiscard]] Monotonic next_timer() const noexcept {
+    return timers_.empty() ? Monotonic::max() : timers_.begin()->first;
+  }
+  [[nodiscard]] bool has_callbacks(Monotonic now) const noexcept {
+    return !late_ends_.empty() || next_timer() <= now;
+  }
+
   // A message as the plugin sees it; valid as long as the message and the table. [loop]
   [[nodiscard]] mohhos_message_t view_of(const ipc::Message& message, std::uint64_t received_at_ns);
 
@@ -72,14 +84,34 @@ private:
   [[nodiscard]] const char* name_of(ChannelId channel);
   void finish_request(mohhos_reply_fn done, void* user,
                       Result<const ipc::Message*> answer) noexcept;
+  // Whether the channel had a loan that was not committed.
+  bool take_loan_back(std::uint64_t channel);
+  void tell_end(mohhos_reply_fn done, void* user, const Result<const ipc::Message*>& answer);
   struct Calls; // the functions of the table
+
+  struct Timer {
+    mohhos_timer_fn then;
+    void* user;
+  };
+  // A request that ended inside of call(): no callback of the plugin runs inside another one.
+  struct LateEnd {
+    mohhos_reply_fn done;
+    void* user;
+    Result<ipc::Message> answer;
+    std::vector<std::byte> payload;
+  };
 
   ipc::Endpoint& endpoint_;
   const sandbox::Boot& boot_;
   mohhos_host_t table_{};
   pthread_t main_thread_;
   bool may_talk_ = false;
-  std::uint64_t loaned_ = 0; // the channel whose loan is open
+  std::vector<std::uint64_t> loaned_; // the channels with an open loan
+  bool in_call_ = false;
+  std::vector<std::byte> answer_; // call()'s, until the next
+  std::string words_;
+  std::deque<LateEnd> late_ends_;
+  std::multimap<Monotonic, Timer> timers_;
   std::map<std::string, std::string, std::less<>> config_;
   std::atomic<std::uint32_t> lines_lost_ = 0;
   sys::Fd wake_fd_;

@@ -58,7 +58,7 @@ AT(mohhos_plugin_t, on_config, 64);
 AT(mohhos_plugin_t, on_peer, 72);
 AT(mohhos_plugin_t, destroy, 80);
 
-SIZE(mohhos_host_t, 176);
+SIZE(mohhos_host_t, 192);
 AT(mohhos_host_t, struct_size, 0);
 AT(mohhos_host_t, abi_version, 4);
 AT(mohhos_host_t, plugin_id, 8);
@@ -83,6 +83,8 @@ AT(mohhos_host_t, reply, 144);
 AT(mohhos_host_t, broadcast, 152);
 AT(mohhos_host_t, publish, 160);
 AT(mohhos_host_t, subscribe, 168);
+AT(mohhos_host_t, call, 176);
+AT(mohhos_host_t, call_after, 184);
 
 SIZE(plugin_message_t, 56);
 AT(plugin_message_t, id, 0);

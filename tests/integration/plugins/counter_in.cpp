@@ -1,6 +1,5 @@
 // Takes counter_out's numbers and answers "received lost repeated".
 #include <cstdint>
-#include <cstring>
 #include <string>
 
 #include <mohhos/sdk.hpp>
@@ -14,9 +13,7 @@ public:
       return reply(message, std::to_string(received_) + " " + std::to_string(lost_) + " " +
                                 std::to_string(repeated_));
     }
-    std::uint64_t number = 0;
-    if (message.size() != sizeof number) return;
-    std::memcpy(&number, message.bytes().data(), sizeof number);
+    const auto number = message.as<std::uint64_t>();
     ++received_;
     if (number < next_) ++repeated_;
     if (number > next_) lost_ += number - next_;

@@ -16,8 +16,7 @@ public:
 
   bool on_work() override {
     for (int i = 0; i < 64 && !stopped_; ++i) {
-      const auto result =
-          to_.try_send({reinterpret_cast<const char*>(&next_), sizeof next_}, {.timeout = {}});
+      const auto result = to_.try_send(next_, {.timeout = {}});
       if (result == MOHHOS_E_REFUSED || result == MOHHOS_E_TIMED_OUT) {
         wake_after(std::chrono::microseconds(200));
         return false;

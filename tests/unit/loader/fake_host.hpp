@@ -6,6 +6,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "mohhos/abi.h"
@@ -60,11 +61,46 @@ public:
       self(host).sent.push_back({options->type, {static_cast<const char*>(data), size}});
       return MOHHOS_OK;
     };
+    table_.loan = [](const mohhos_host_t* host, mohhos_channel_t, const mohhos_send_options_t*,
+                     std::size_t size, void** data) -> std::int32_t {
+      if (self(host).room == 0) return MOHHOS_E_REFUSED;
+      self(host).loaned.assign(size, '?');
+      self(host).lent = true;
+      *data = self(host).loaned.data();
+      return MOHHOS_OK;
+    };
+    table_.commit = [](const mohhos_host_t* host, mohhos_channel_t) -> std::int32_t {
+      if (!self(host).lent) return MOHHOS_E_BAD_STATE;
+      self(host).lent = false;
+      self(host).sent.push_back({0, self(host).loaned});
+      return MOHHOS_OK;
+    };
     table_.request = [](const mohhos_host_t* host, mohhos_channel_t, const mohhos_send_options_t*,
-                        const void*, std::size_t, std::uint64_t, mohhos_reply_fn then,
+                        const void* data, std::size_t size, std::uint64_t, mohhos_reply_fn then,
                         void* whose) -> std::int32_t {
+      if (self(host).request_result < 0) return self(host).request_result;
+      self(host).asked.emplace_back(static_cast<const char*>(data), size);
       self(host).done = then;
       self(host).user = whose;
+      self(host).pending.push_back({then, whose});
+      return MOHHOS_OK;
+    };
+    table_.publish = [](const mohhos_host_t* host, std::uint32_t event,
+                        const mohhos_send_options_t*, const void* data,
+                        std::size_t size) -> std::int32_t {
+      self(host).published.push_back({event, {static_cast<const char*>(data), size}});
+      return 1;
+    };
+    table_.call = [](const mohhos_host_t* host, mohhos_channel_t, const mohhos_send_options_t*,
+                     const void* data, std::size_t size, std::uint64_t,
+                     mohhos_message_t* reply) -> std::int32_t {
+      self(host).asked.emplace_back(static_cast<const char*>(data), size);
+      *reply = message(self(host).call_words, MOHHOS_MSG_DATA_RESPONSE);
+      return self(host).call_result;
+    };
+    table_.call_after = [](const mohhos_host_t* host, std::uint64_t delay_ns, mohhos_timer_fn then,
+                           void* whose) -> std::int32_t {
+      self(host).timers.emplace(delay_ns, std::pair(then, whose));
       return MOHHOS_OK;
     };
     table_.reply = [](const mohhos_host_t* host, const mohhos_request_t* request,
@@ -79,6 +115,19 @@ public:
   FakeHost& operator=(const FakeHost&) = delete;
 
   [[nodiscard]] const mohhos_host_t* table() const { return &table_; }
+
+  // Ends the oldest request that is open.
+  std::int32_t answer(std::string_view text, std::int32_t status = MOHHOS_OK) {
+    const auto [then, whose] = pending.front();
+    pending.erase(pending.begin());
+    const auto reply = message(text, MOHHOS_MSG_DATA_RESPONSE, 1);
+    return then(whose, status, &reply);
+  }
+  // The next timer's time has come.
+  std::int32_t pass_time() {
+    const auto [then, whose] = timers.extract(timers.begin()).mapped();
+    return then(whose);
+  }
 
   // A message for on_message; the text must outlive it.
   static mohhos_message_t message(std::string_view text, std::uint32_t type = MOHHOS_MSG_CUSTOM,
@@ -103,7 +152,16 @@ public:
   std::vector<Sent> sent;
   std::size_t room = SIZE_MAX; // sends until the ring is 'full'
   std::vector<Answered> answers;
-  mohhos_reply_fn done = nullptr;
+  std::string loaned;
+  bool lent = false;
+  std::vector<Sent> published; // type: the event
+  std::vector<std::string> asked;
+  std::int32_t request_result = MOHHOS_OK;
+  std::int32_t call_result = MOHHOS_OK; // of a blocking call, with call_words
+  std::string call_words;
+  std::vector<std::pair<mohhos_reply_fn, void*>> pending; // requests, in order
+  std::multimap<std::uint64_t, std::pair<mohhos_timer_fn, void*>> timers;
+  mohhos_reply_fn done = nullptr; // of the last request
   void* user = nullptr;
   bool woken = false;
 

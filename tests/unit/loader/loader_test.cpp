@@ -221,7 +221,8 @@ TEST_P(Deaths, AreReportedWithTheirCause) {
   host.set("in", GetParam().in);
   host.set("do", GetParam().what);
   host.order(ipc::Operation::Init);
-  host.order(ipc::Operation::Start);
+  // Whoever dies in on_init may be gone before a second order.
+  if (std::string_view(GetParam().in) != "init") host.order(ipc::Operation::Start);
   const auto words = host.next<ipc::LastWords>();
   ASSERT_TRUE(words);
   EXPECT_EQ(words->kind, GetParam().kind);
