@@ -248,7 +248,7 @@ constexpr auto kRules = [] {
 }();
 
 // Libraries that plugins may share with the host's system. All are read-only in the sandbox.
-constexpr std::array<std::string_view, 18> kLibraries = {"libc.so.6",
+constexpr std::array<std::string_view, 20> kLibraries = {"libc.so.6",
                                                          "libm.so.6",
                                                          "libstdc++.so.6",
                                                          "libgcc_s.so.1",
@@ -261,6 +261,8 @@ constexpr std::array<std::string_view, 18> kLibraries = {"libc.so.6",
                                                          "libicui18n.so.*",
                                                          "libicudata.so.*",
                                                          "libicuio.so.*",
+                                                         "libprotobuf-lite.so.*",
+                                                         "libprotobuf.so.*",
                                                          "libz.so.1",
                                                          "libzstd.so.1",
                                                          "liblz4.so.1",

@@ -1,0 +1,116 @@
+// Asks survey in every way that the SDK has, one for each word that it is called with, and answers
+// what came of it.
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include <mohhos/sdk.hpp>
+
+#include "survey.hpp"
+#include "survey.pb.h"
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr mohhos::SendOptions kStruct{.type = mohhos::MessageType::Custom};
+constexpr mohhos::SendOptions kHowMuch{.type = mohhos::MessageType::AiInference};
+
+class Surveyor : public mohhos::Plugin {
+public:
+  void on_start() override { survey_ = open("survey"); }
+
+  void on_message(const mohhos::Message& message) override {
+    if (message.wants_reply()) start(answer(message.keep()));
+  }
+
+private:
+  mohhos::Task answer(mohhos::OwnedMessage question) {
+    std::string text;
+    try {
+      text = co_await answer_to(question.copy());
+    } catch (const mohhos::Failure& failure) {
+      text = "failure " + std::to_string(failure.code()) + ": " + failure.what();
+    }
+    reply(question, text);
+  }
+
+  mohhos::TaskOf<std::string> answer_to(std::string what) {
+    if (what == "struct") {
+      const auto answer = co_await survey_.call<survey::Squared>(survey::Square{12}, 5s, kStruct);
+      co_return std::to_string(answer.number) + "² = " + std::to_string(answer.square);
+    }
+    if (what == "protobuf") co_return co_await measure(3, 4);
+    if (what == "large protobuf") co_return co_await measure(1000, 0);
+    if (what == "blocking") {
+      const auto answer = survey_.ask<survey::Squared>(survey::Square{7}, 5s, kStruct);
+      co_return std::to_string(answer.square);
+    }
+    if (what == "two at once") {
+      auto first = survey_.call<survey::Squared>(survey::Square{2}, 5s, kStruct);
+      auto second = survey_.call<survey::Squared>(survey::Square{3}, 5s, kStruct);
+      const auto b = co_await second;
+      const auto a = co_await first;
+      co_return std::to_string(a.square) + " and " + std::to_string(b.square);
+    }
+    if (what == "sleep") {
+      const std::uint64_t before = now_ns();
+      for (int i = 0; i < 3; ++i) co_await mohhos::sleep(5ms);
+      co_return now_ns() - before >= 15'000'000 ? "slept" : "woke too early";
+    }
+    if (what == "zero copy") co_return co_await send_loans();
+    if (what == "wrong size") co_return co_await survey_.call<std::string>("abc", 5s, kStruct);
+    if (what == "wrong answer") // a Squared is no Square
+      co_return std::to_string(
+          (co_await survey_.call<survey::Square>(survey::Square{1}, 5s, kStruct)).number);
+    if (what == "no protobuf") co_return co_await survey_.call<std::string>("\x08\xFF\xFF", 5s);
+    if (what == "too large") static_cast<void>(survey_.loan(1U << 31));
+    if (what == "to itself") static_cast<void>(open(std::string(name())));
+    if (what == "to itself by number") static_cast<void>(open(id()));
+    if (what == "without the right") static_cast<void>(open("plain"));
+    if (what == "timeout") co_return co_await survey_.call<std::string>("", 0s, kHowMuch);
+    co_return "I do not know '" + what + "'";
+  }
+
+  mohhos::TaskOf<std::string> measure(int x, int y) {
+    survey::Track track;
+    track.set_name("a track");
+    const int steps = x > 100 ? 5000 : 1;
+    for (int i = 0; i <= steps; ++i) {
+      auto& point = *track.add_points();
+      point.set_x(double(x) * i / steps);
+      point.set_y(double(y) * i / steps);
+    }
+    const auto summary = co_await call<survey::Summary>(survey_, track, 5s);
+    co_return summary.name() + " of " + std::to_string(summary.points()) + " points is " +
+        std::to_string(std::lround(summary.length())) + " long";
+  }
+
+  // Three are sent, of three kinds; one is not, and one is sent too late.
+  mohhos::TaskOf<std::string> send_loans() {
+    auto large = survey_.loan(100'000);
+    std::fill_n(large.data(), large.size(), std::byte{'x'});
+    large.send();
+    {
+      auto forgotten = survey_.loan(1000);
+    }
+    survey::Track track;
+    track.set_name("0123456789");
+    survey_.send(track); // 12 bytes
+    auto replaced = survey_.loan(2000);
+    survey_.send("ab");
+    std::string late = "sent";
+    try {
+      replaced.send();
+    } catch (const mohhos::Failure& failure) {
+      late = std::to_string(failure.code());
+    }
+    co_return co_await survey_.call<std::string>("", 5s, kHowMuch) + ", late: " + late;
+  }
+
+  mohhos::Channel survey_;
+};
+
+} // namespace
+
+MOHHOS_PLUGIN(Surveyor)

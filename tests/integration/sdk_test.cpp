@@ -1,0 +1,59 @@
+// What the SDK promises, between two plugins in their sandboxes: structs, protobuf, coroutines,
+// zero copy, and a typed no to what is wrong.
+#include <gtest/gtest.h>
+
+#include "fixture.hpp"
+#include "mohhos/abi.h"
+
+namespace mohhos::test {
+namespace {
+
+class Sdk : public WithDaemon {
+protected:
+  Sdk() {
+    for (const char* name : {"survey", "surveyor"}) {
+      const Outcome outcome = load_and_start(name);
+      EXPECT_EQ(outcome.code, 0) << outcome.err << daemon.log();
+    }
+  }
+  std::string ask(const std::string& what) { return trimmed(call("surveyor", what)); }
+  void expect_failure(const std::string& what, int code, std::initializer_list<const char*> words) {
+    const std::string answer = ask(what);
+    EXPECT_TRUE(answer.starts_with("failure " + std::to_string(code) + ":")) << answer;
+    for (const char* word : words) EXPECT_NE(answer.find(word), std::string::npos) << answer;
+  }
+};
+
+TEST_F(Sdk, StructsAndProtobufTravelWithoutFraming) {
+  EXPECT_EQ(ask("struct"), "12² = 144");
+  EXPECT_EQ(ask("protobuf"), "a track of 2 points is 5 long");
+  EXPECT_EQ(ask("large protobuf"), "a track of 5001 points is 1000 long");
+}
+
+TEST_F(Sdk, CoroutinesCallSleepAndWaitForSeveral) {
+  EXPECT_EQ(ask("two at once"), "4 and 9");
+  EXPECT_EQ(ask("sleep"), "slept");
+  EXPECT_EQ(ask("blocking"), "49");
+}
+
+TEST_F(Sdk, LoansAreSentOrTakenBack) {
+  // 100,000 + 12 + 2 bytes: neither the forgotten loan nor the one that was replaced.
+  EXPECT_EQ(ask("zero copy"), "3 of 100014, late: " + std::to_string(MOHHOS_E_BAD_STATE));
+}
+
+TEST_F(Sdk, WhatIsWrongIsATypedErrorAndBothLiveOn) {
+  expect_failure("wrong size", MOHHOS_E_PLUGIN_FAILED,
+                 {"3 bytes", "survey::Square", "which has 8"});
+  expect_failure("wrong answer", MOHHOS_E_MALFORMED, {"16 bytes", "survey::Square", "which has 8"});
+  expect_failure("no protobuf", MOHHOS_E_PLUGIN_FAILED, {"3 bytes is no survey::Track"});
+  expect_failure("too large", MOHHOS_E_TOO_LARGE, {"larger than the channel carries"});
+  expect_failure("to itself", MOHHOS_E_INVALID, {"surveyor"});
+  expect_failure("to itself by number", MOHHOS_E_INVALID, {});
+  ASSERT_EQ(load_and_start("plain").code, 0);
+  expect_failure("without the right", MOHHOS_E_DENIED, {"acl.send_to"});
+  EXPECT_EQ(ask("struct"), "12² = 144");
+  EXPECT_EQ(daemon.state("survey"), "RUNNING");
+}
+
+} // namespace
+} // namespace mohhos::test
