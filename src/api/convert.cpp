@@ -105,6 +105,8 @@ void write_info(const model::PluginInfo& info, v1::PluginInfo& message) {
   message.set_load_time_us(info.load_time_us);
   message.set_last_activity_us(info.last_activity_us);
   message.set_refusals(info.refusals);
+  message.set_restarts(info.restarts);
+  message.set_restarting(info.restarting);
   message.set_path(as_utf8(info.path));
   message.set_sha256(info.sha256);
 }

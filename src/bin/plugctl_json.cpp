@@ -56,6 +56,8 @@ void write_info(const v1::PluginInfo& info, Json& json) {
   json["memory_bytes"] = info.memory_bytes();
   json["cpu_percent"] = info.cpu_percent();
   json["refusals"] = info.refusals();
+  json["restarts"] = info.restarts();
+  json["restarting"] = info.restarting();
   json["cause"] = info.cause();
   json["load_time_us"] = info.load_time_us();
   json["last_activity_us"] = info.last_activity_us();

@@ -56,6 +56,7 @@ void print_info(const v1::PluginInfo& info, bool color) {
       {"id", fmt::format("{}, generation {}", info.id(), info.generation())},
       {"pid", info.pid() == 0 ? "" : std::to_string(info.pid())},
       {"cause", info.cause()},
+      {"restarts", info.restarts() == 0 ? "" : std::to_string(info.restarts())},
       {"memory", info.pid() == 0 ? "" : human_bytes(info.memory_bytes())},
       {"cpu", info.pid() == 0 ? "" : fmt::format("{:.1f} %", info.cpu_percent())},
       {"loaded", info.load_us() == 0 ? ""
@@ -129,7 +130,7 @@ Result<int> list(const Context& context, const std::string& type) {
                plugin.state(), alive ? std::to_string(plugin.pid()) : "-",
                alive ? human_bytes(plugin.memory_bytes()) : "-",
                alive ? fmt::format("{:.1f} %", plugin.cpu_percent()) : "-", plugin.sandbox_level(),
-               plugin.state() == "ERROR" ? plugin.cause() : ""});
+               plugin.state() == "ERROR" || plugin.restarting() ? plugin.cause() : ""});
   }
   if (!found.plugins().empty() || !context.quiet) table.print(want_color(context.no_color));
   return 0;

@@ -156,6 +156,7 @@ Plan Broker::join(Party party) {
   const auto [found, is_new] = members_.try_emplace(id);
   Member& self = found->second;
   const bool successor = !is_new && party.generation > self.party.generation;
+  const bool peers_know = !is_new && !self.present; // lost() told them
   const bool newcomer = is_new || !self.present;
   self.party = std::move(party);
   self.present = true;
@@ -165,7 +166,7 @@ Plan Broker::join(Party party) {
     if (successor) {
       if (sends) ++channel.record.ring_generation;
       const PluginId peer{sends ? channel.record.receiver : channel.record.sender};
-      deliver_closed(channel.record, peer, CloseReason::PeerRestarted, plan);
+      if (!peers_know) deliver_closed(channel.record, peer, CloseReason::PeerRestarted, plan);
       plan.changed = true;
     }
     if (!sends) deliver_opened(channel, Role::Receive, 0, plan);
@@ -180,7 +181,12 @@ Plan Broker::lost(PluginId party) {
   if (self == nullptr || !self->present) return plan;
   self->present = false;
   self->groups_known = false;
-  deliver_stale(plan);
+  for (const auto& [number, channel] : channels_) {
+    const bool sends = channel.record.sender == party.value;
+    if (!sends && channel.record.receiver != party.value) continue;
+    const PluginId peer{sends ? channel.record.receiver : channel.record.sender};
+    deliver_closed(channel.record, peer, CloseReason::PeerRestarted, plan);
+  }
   return plan;
 }
 
@@ -247,7 +253,7 @@ std::vector<const Broker::Member*> Broker::group_members(PluginId asker,
                                                          const OpenGroup& request) const {
   std::vector<const Member*> group;
   for (const auto& [id, candidate] : members_) {
-    if (id == asker || !candidate.present) continue;
+    if (id == asker) continue; // who is lost() belongs to it: what is sent waits in its ring
     bool belongs = false;
     if (request.kind == GroupKind::PluginsOfType) {
       belongs = candidate.party.type &&
@@ -279,7 +285,8 @@ Plan Broker::open_group(PluginId asker, const OpenGroup& request) {
       ++ready.refused;
       continue;
     }
-    if (!channel->receiver_told) deliver_opened(*channel, Role::Receive, 0, plan);
+    if (!channel->receiver_told && target->present)
+      deliver_opened(*channel, Role::Receive, 0, plan);
     deliver_opened(*channel, Role::Send, 0, plan);
     ready.channels[ready.count++] = channel->record.channel;
   }

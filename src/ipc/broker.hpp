@@ -91,7 +91,9 @@ public:
   // A process with a link: a new one, or the successor (a higher generation) of one that was
   // lost(); it gets every channel that it receives on, with what is unread in them. [pure]
   [[nodiscard]] Plan join(Party party);
-  // Its process ended, and another may come: its rings are kept. [pure]
+  // Its process ended, and another will come: its rings are kept, and go on being filled. Its peers
+  // hear PeerRestarted now, so that what they wait for ends now; its successor's join() does not
+  // tell them again. [pure]
   [[nodiscard]] Plan lost(PluginId party);
   // It is gone for good: its channels end with PeerGone (what it sent can still be read). [pure]
   [[nodiscard]] Plan leave(PluginId party);

@@ -58,6 +58,13 @@ constexpr Row kRows[] = {
     {Running, E::Died, Error, A::Release},
     {Suspended, E::Died, Error, A::Release},
     {Error, E::Died, Error, A::Release},
+
+    // The same, with a restart policy: back to LOADING, and up again from there.
+    {Loading, E::Fell, Loading, A::Recover},
+    {Loaded, E::Fell, Loading, A::Recover},
+    {Running, E::Fell, Loading, A::Recover},
+    {Suspended, E::Fell, Loading, A::Recover},
+    {Error, E::Fell, Loading, A::Recover},
 };
 
 constexpr Refusal kRefusals[] = {
@@ -181,13 +188,13 @@ static_assert(nobody_leaves_a_process_behind());
 constexpr std::string_view kEventNames[] = {
     "load",   "unload",   "force-unload", "start",   "stop",    "suspend",
     "resume", "rejected", "ready",        "started", "stopped", "frozen",
-    "thawed", "parted",   "failed",       "overdue", "died"};
+    "thawed", "parted",   "failed",       "overdue", "died",    "fell"};
 static_assert(std::size(kEventNames) == kEventCount);
 
 constexpr std::string_view kActionNames[] = {
     "-",    "launch",   "ask on_start", "ask on_stop", "ask on_unload", "freeze",
-    "thaw", "announce", "kill",         "release",     "remove"};
-static_assert(std::size(kActionNames) == static_cast<std::size_t>(A::Remove) + 1);
+    "thaw", "announce", "kill",         "release",     "remove",        "recover"};
+static_assert(std::size(kActionNames) == static_cast<std::size_t>(A::Recover) + 1);
 
 std::string with_name(std::string_view sentence, std::string_view name) {
   constexpr std::string_view kHole = "{name}";

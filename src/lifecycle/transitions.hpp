@@ -43,8 +43,9 @@ enum class Event : unsigned char {
   Failed,  // the plugin answered no, or broke its link
   Overdue, // no answer within max_execution_time_ms, or over a limit that only the monitor enforces
   Died,    // the process is gone and nothing of it is left
+  Fell,    // the same, and its restart policy begins it again (restart_policy.hpp)
 };
-inline constexpr unsigned kEventCount = 17;
+inline constexpr unsigned kEventCount = 18;
 [[nodiscard]] constexpr bool is_request(Event event) {
   return event <= Event::Resume;
 }
@@ -62,6 +63,7 @@ enum class Action : unsigned char {
   Kill,     // end the process; Died follows
   Release,  // the process is gone: free everything that was its own, keep the entry and the cause
   Remove,   // the same, and the entry goes too
+  Recover,  // the process is gone: its rings stay, and after a pause it is begun again
 };
 
 struct Row {

@@ -60,6 +60,14 @@ void Manager::Parts::save(Plugin& plugin) {
   saved.sequence = plugin.sequence;
   saved.attempts = plugin.attempts.entries();
   saved.attempts_lost = plugin.attempts.lost();
+  saved.restart.history = plugin.restarts;
+  saved.restart.fell_from = plugin.fell_from;
+  if (plugin.restarting) {
+    saved.restart.under_way = true;
+    saved.restart.waiting = plugin.restarting->waiting;
+    saved.restart.goal = plugin.restarting->goal;
+    saved.restart.cause = plugin.restarting->cause;
+  }
   const std::string bytes = serialize(saved);
   auto memory = sys::make_sealed("record", std::as_bytes(std::span(bytes)));
   if (!memory)
@@ -112,6 +120,8 @@ void Manager::Parts::on_hello_end() {
   inheritance.clear();
   ready = true;
   execute(broker.sweep());
+  for (const auto& [id, plugin] : plugins)
+    if (plugin->restarting && plugin->info.state == State::Loading) execute(broker.lost(id));
   for (const auto& [id, exited] : ended)
     if (Plugin* plugin = find(id)) on_exited(*plugin, &exited);
   save_manager();
@@ -175,7 +185,10 @@ Result<> Manager::Parts::adopt_plugin(PluginId id, Inheritance& heir) {
   if (saved.info.id != id)
     return fail(Code::Malformed, "its record is that of {}", saved.info.id.value);
   const bool error = saved.info.state == State::Error;
-  if (!heir.running && !error)
+  const bool restarts = saved.restart.under_way && saved.info.metadata.restart.on_crash;
+  // One that waits to be begun again has no process, or only what is left of the one before.
+  const bool running = heir.running && !(restarts && saved.restart.waiting);
+  if (!running && !error && !restarts)
     return fail(Code::PeerGone, "{} has no process any more", saved.info.metadata.name);
   if (registry.find(saved.info.metadata.name) != nullptr)
     return fail(Code::Exists, "there are two {}", saved.info.metadata.name);
@@ -187,13 +200,23 @@ Result<> Manager::Parts::adopt_plugin(PluginId id, Inheritance& heir) {
   plugin.manifest = saved.manifest;
   plugin.sequence = saved.sequence;
   plugin.adopted = true;
+  if (plugin.info.metadata.restart.on_crash) plugin.image = take_kept(heir, KeepKind::Image);
+  plugin.restarts = saved.restart.history;
+  plugin.fell_from = saved.restart.fell_from;
   std::vector<model::Refusal> attempts = saved.attempts;
   for (model::Refusal& attempt : attempts)
     sandbox::put_into_words(attempt, plugin.info.metadata.name, plugin.info.grant.capabilities);
   plugin.attempts = monitor::Attempts(std::move(attempts), saved.attempts_lost);
   plugins.emplace(id, std::move(owned));
   registry.insert({id, plugin.info.metadata, !error});
-  if (!heir.running) return {};
+  if (restarts) adopt_restart(plugin, saved.restart, running);
+  if (!running) {
+    if (!heir.running) return {};
+    warden::Target rest{.plugin_id = id.value, .generation = heir.running->generation};
+    rest.header.type = warden::MessageType::Release;
+    warden->send(rest);
+    return {};
+  }
 
   const warden::Launched& launched = *heir.running;
   plugin.process = true;
@@ -202,6 +225,10 @@ Result<> Manager::Parts::adopt_plugin(PluginId id, Inheritance& heir) {
   plugin.info.walls = launched.standing;
   plugin.info.level = model::level_of(launched.standing);
   plugin.sources = {launched.pid, launched.memory_cgroup, launched.cpu_cgroup};
+  // Dead, or about to be ended: what waits in its rings must not be swept away before it is known
+  // whether it comes back.
+  if (plugin.info.metadata.restart.on_crash && plugin.info.state != State::Loading)
+    execute(broker.join(party_of(plugin)));
   sys::Fd link = take_kept(heir, KeepKind::Link);
   sys::Fd out = take_kept(heir, KeepKind::Stdout);
   sys::Fd err = take_kept(heir, KeepKind::Stderr);
@@ -235,7 +262,10 @@ void Manager::Parts::go_on(Plugin& plugin, const SavedPlugin& saved) {
   target.header.type =
       state == State::Suspended ? warden::MessageType::Freeze : warden::MessageType::Thaw;
   warden->send(target);
-  if (saved.pending == ipc::Operation{}) return;
+  if (saved.pending == ipc::Operation{}) {
+    if (plugin.restarting) towards_goal(plugin);
+    return;
+  }
   plugin.pending = Pending{.request = request_of(saved.pending),
                            .operation = saved.pending,
                            .doing = doing_of(saved.pending),

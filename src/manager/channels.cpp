@@ -27,9 +27,10 @@ Result<> Manager::Parts::may_call(PluginId asker, const ipc::OpenChannel& reques
   const registry::Entry* entry = request.target_id != 0 ? registry.find(PluginId{request.target_id})
                                                         : registry.find(request.target_name);
   const Plugin* target = entry == nullptr ? nullptr : find(entry->id);
-  if (target == nullptr || target->info.state == model::State::Running ||
-      target->info.state == model::State::Suspended)
-    return {};
+  if (target == nullptr) return {};
+  // While it is begun again, what is sent waits in its ring.
+  const model::State state = target->restarting ? target->restarting->goal : target->info.state;
+  if (state == model::State::Running || state == model::State::Suspended) return {};
   return fail(Code::NotRunning, "{} is {}; start it first (plugctl start {})", entry->metadata.name,
               model::state_name(target->info.state), entry->metadata.name);
 }

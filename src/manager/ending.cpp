@@ -70,14 +70,13 @@ void Manager::Parts::on_exited(Plugin& plugin, const warden::Exited* exited) {
                            {"cause", std::string_view(plugin.info.cause)},
                            {"refusals", plugin.attempts.refused()}});
   }
+  const auto goal = goal_after_death(plugin);
   drop_pending(plugin, plugin.failure);
+  if (goal && restart(plugin, *goal)) return;
   happen(plugin, lifecycle::Event::Died);
 }
 
-void Manager::Parts::release(Plugin& plugin, bool remove) {
-  const PluginId id = plugin.info.id;
-  execute(broker.leave(id));
-  broken_budgets.erase(id);
+void Manager::Parts::forget_process(Plugin& plugin) {
   plugin.link.reset();
   plugin.out.reset();
   plugin.err.reset();
@@ -85,6 +84,15 @@ void Manager::Parts::release(Plugin& plugin, bool remove) {
   plugin.info.pid = 0;
   plugin.last.reset();
   plugin.previous.reset();
+}
+
+void Manager::Parts::release(Plugin& plugin, bool remove) {
+  const PluginId id = plugin.info.id;
+  execute(broker.leave(id));
+  broken_budgets.erase(id);
+  end_restart(plugin);
+  plugin.image.reset();
+  forget_process(plugin);
   if (remove)
     registry.erase(id);
   else

@@ -176,35 +176,49 @@ Result<> Manager::Parts::begin_load(LoadRequest request, Monotonic since, const 
   TRY(may_load(caller, request.path));
   const PluginId id{next_id};
   const Generation generation{1};
-  TRY(const Prepared prepared, prepare(request, id, generation));
+  TRY(Prepared prepared, prepare(request, id, generation));
 
   // 9. The plugin's ways out: link and log pipes.
-  TRY(sys::SocketPair link, sys::make_seqpacket_pair());
-  TRY(PipePair out, make_log_pipe());
-  TRY(PipePair err, make_log_pipe());
+  TRY(Ways ways, make_ways());
   ++next_id;
   Plugin& plugin = enter(prepared, id, generation, request.path);
   plugin.pending =
       Pending{.request = lifecycle::Event::Load, .doing = "its launch", .since = since};
   plugin.pending->reply = std::move(reply);
-  plugin.process = true;
 
   // 10. Into custody first, then Launch. 11. is on_launched, 12. on_done.
   save_manager();
   set_state(plugin, model::State::Loading);
-  keep(id, warden::KeepKind::Image, 0, prepared.package.fd());
-  keep(id, warden::KeepKind::Link, 0, link.first.get());
-  keep(id, warden::KeepKind::Stdout, 0, out.read.get());
-  keep(id, warden::KeepKind::Stderr, 0, err.read.get());
-  const std::array fds = {prepared.package.fd(), prepared.boot.get(), link.second.get(),
-                          out.write.get(), err.write.get()};
-  send_launch(plugin, *prepared.spec, fds);
+  sys::Fd image = prepared.package.take_fd();
+  keep(id, warden::KeepKind::Image, 0, image.get());
+  begin_process(plugin, std::move(ways), *prepared.spec, image.get(), prepared.boot.get());
+  if (plugin.info.metadata.restart.on_crash) plugin.image = std::move(image);
+  return {};
+}
+
+Result<Manager::Parts::Ways> Manager::Parts::make_ways() {
+  Ways ways;
+  TRY(ways.link, sys::make_seqpacket_pair());
+  TRY(ways.out, make_log_pipe());
+  TRY(ways.err, make_log_pipe());
+  return ways;
+}
+
+void Manager::Parts::begin_process(Plugin& plugin, Ways ways, const sandbox::Spec& spec, int image,
+                                   int boot) {
+  const PluginId id = plugin.info.id;
+  plugin.process = true;
+  keep(id, warden::KeepKind::Link, 0, ways.link.first.get());
+  keep(id, warden::KeepKind::Stdout, 0, ways.out.read.get());
+  keep(id, warden::KeepKind::Stderr, 0, ways.err.read.get());
+  const std::array fds = {image, boot, ways.link.second.get(), ways.out.write.get(),
+                          ways.err.write.get()};
+  send_launch(plugin, spec, fds);
   arm_deadline(plugin, kLaunchDeadline);
-  if (auto attached =
-          attach(plugin, std::move(link.first), std::move(out.read), std::move(err.read));
+  if (auto attached = attach(plugin, std::move(ways.link.first), std::move(ways.out.read),
+                             std::move(ways.err.read));
       !attached)
     fail_plugin(plugin, lifecycle::Event::Failed, attached.error().code, attached.error().text);
-  return {};
 }
 
 void Manager::Parts::send_launch(const Plugin& plugin, const sandbox::Spec& spec,
@@ -268,6 +282,7 @@ void Manager::Parts::on_launch_failed(const warden::LaunchFailed& failed) {
                                 {"code", code_name(plugin->failure)},
                                 {"text", std::string_view(plugin->info.cause)}});
   if (plugin->info.state != model::State::Loading) return on_exited(*plugin, nullptr);
+  if (plugin->restarting) return on_restart_failed(*plugin, {plugin->failure, plugin->info.cause});
   if (plugin->pending && plugin->pending->reply) {
     Reply<model::PluginInfo> reply = std::move(plugin->pending->reply);
     plugin->at_end.push_back(

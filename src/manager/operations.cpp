@@ -43,13 +43,14 @@ Code believed(std::int32_t code) {
 Result<> Manager::Parts::may_request(const Plugin& plugin, lifecycle::Event event) const {
   const std::string& name = plugin.info.metadata.name;
   if (shutting_down) return fail(Code::BadState, "mohhosd is shutting down");
+  if (plugin.info.state == model::State::Error && plugin.process)
+    return fail(Code::BadState, "{} is in ERROR and still being cleaned up; try again", name);
+  if (plugin.restarting) return may_steer_restart(plugin, event);
   TRY(lifecycle::request(plugin.info.state, event, name));
   const bool force = event == lifecycle::Event::ForceUnload;
   if (plugin.pending && !force)
     return fail(Code::BadState, "{} is busy: {} is under way; wait for it", name,
                 lifecycle::event_name(plugin.pending->request));
-  if (plugin.info.state == model::State::Error && plugin.process)
-    return fail(Code::BadState, "{} is in ERROR and still being cleaned up; try again", name);
   if (event == lifecycle::Event::Unload) TRY(registry.may_leave(plugin.info.id));
   return {};
 }
@@ -70,9 +71,12 @@ void Manager::Parts::request(const Caller& caller, PluginId id, lifecycle::Event
     return later(
         [reply = std::move(reply), error = allowed.error()] { reply(std::unexpected(error)); });
 
+  const bool leaves = event == lifecycle::Event::Unload || event == lifecycle::Event::ForceUnload;
+  if (plugin->restarting && !leaves) return steer_restart(*plugin, event, std::move(reply));
+  if (plugin->restarting) event = lifecycle::Event::ForceUnload; // there is nobody to ask
+
   drop_pending(*plugin, Code::Cancelled); // force comes in between
   plugin->info.last_activity_us = wall_clock_us();
-  const bool leaves = event == lifecycle::Event::Unload || event == lifecycle::Event::ForceUnload;
   if (leaves) {
     plugin->at_end.push_back([info = plugin->info, reply = std::move(reply)]() mutable {
       info.state = model::State::Unloaded;
@@ -106,12 +110,16 @@ void Manager::Parts::take_step(Plugin& plugin, lifecycle::Step step) {
   case Action::Kill: return kill(plugin);
   case Action::Release: return release(plugin, false);
   case Action::Remove: return release(plugin, true);
+  case Action::Recover: return recover(plugin);
   }
 }
 
 void Manager::Parts::set_state(Plugin& plugin, model::State to) {
   const model::State from = plugin.info.state;
   if (from == to) return;
+  if (to == model::State::Error)
+    plugin.fell_from = plugin.said_no ? model::State::Unloaded
+                                      : goal_after_death(plugin).value_or(model::State::Unloaded);
   plugin.info.state = to;
   plugin.info.last_activity_us = wall_clock_us();
   const bool alive_there = to != model::State::Error && to != model::State::Unloaded;
@@ -165,6 +173,7 @@ void Manager::Parts::on_done(Plugin& plugin, const ipc::Done& done, std::uint32_
         plugin, lifecycle::Event::Failed, Code::PluginFailed,
         "it answered what nobody had asked (its link does not keep to the protocol)");
   if (predecessors) plugin.sequence = sequence;
+  plugin.said_no = done.code != 0 && !plugin.restarting;
   if (done.code != 0 && done.operation != ipc::Operation::Unload)
     return fail_plugin(
         plugin, lifecycle::Event::Failed, believed(done.code),
@@ -206,6 +215,9 @@ void Manager::Parts::freeze_or_thaw(Plugin& plugin, warden::MessageType type,
     asked->pending.reset();
     if (ended.reply)
       ended.reply(std::unexpected(std::move(answer).error().within(asked->info.metadata.name)));
+    if (!asked->restarting) return;
+    asked->restarting->goal = asked->info.state; // it runs, and cannot be frozen: that is enough
+    towards_goal(*asked);
   });
 }
 
@@ -219,6 +231,7 @@ void Manager::Parts::announce(Plugin& plugin) {
   if (plugin.info.state == model::State::Suspended) plugin.previous.reset();
   save(plugin);
   if (ended.reply) ended.reply(info_of(plugin));
+  if (plugin.restarting) towards_goal(plugin);
 }
 
 } // namespace mohhos::manager

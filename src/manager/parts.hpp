@@ -1,6 +1,7 @@
 // What the manager is made of, and the steps of its work, each group in a file of its own:
 //   launch.cpp      a load, from a file to LOADED (docs/architecture.md, 'a load in 12 steps')
 //   operations.cpp  start, stop, suspend, resume, unload; taking a step of the lifecycle table
+//   restarting.cpp  a plugin that died is begun again
 //   ending.cpp      a process ends, by whoever's will; everything of it is released
 //   warden_events.cpp, link_events.cpp   what the warden and the endpoints say
 //   channels.cpp    the broker's plans, executed
@@ -25,6 +26,7 @@
 #include "sandbox/filter.hpp"
 #include "security/keyring.hpp"
 #include "security/package.hpp"
+#include "sys/socket.hpp"
 
 namespace mohhos::manager {
 
@@ -67,6 +69,13 @@ struct Manager::Parts {
                               const std::string& path);
   [[nodiscard]] Result<> begin_load(LoadRequest request, Monotonic since, const Caller& caller,
                                     Reply<model::PluginInfo>& reply);
+  struct Ways { // out of the plugin, both ends
+    sys::SocketPair link;
+    PipePair out;
+    PipePair err;
+  };
+  [[nodiscard]] static Result<Ways> make_ways();
+  void begin_process(Plugin& plugin, Ways ways, const sandbox::Spec& spec, int image, int boot);
   void send_launch(const Plugin& plugin, const sandbox::Spec& spec, std::span<const int> fds);
   [[nodiscard]] Result<model::Grant> decide_grant(const security::VerifiedPackage& package,
                                                   model::TrustLevel& level);
@@ -88,10 +97,26 @@ struct Manager::Parts {
   void announce(Plugin& plugin);
   void on_done(Plugin& plugin, const ipc::Done& done, std::uint32_t sequence);
 
+  // --- restarting.cpp
+  [[nodiscard]] std::optional<model::State> goal_after_death(const Plugin& plugin) const;
+  // False: it is not begun again.
+  bool restart(Plugin& plugin, model::State goal);
+  void recover(Plugin& plugin);
+  void restart_later(Plugin& plugin, std::chrono::milliseconds after);
+  void restart_now(PluginId id);
+  [[nodiscard]] Result<> begin_again(Plugin& plugin);
+  void on_restart_failed(Plugin& plugin, const Error& why);
+  void towards_goal(Plugin& plugin);
+  void end_restart(Plugin& plugin);
+  [[nodiscard]] Result<> may_steer_restart(const Plugin& plugin, lifecycle::Event event) const;
+  void steer_restart(Plugin& plugin, lifecycle::Event event, Reply<model::PluginInfo> reply);
+  void adopt_restart(Plugin& plugin, SavedRestart saved, bool has_process);
+
   // --- ending.cpp
   void kill(Plugin& plugin);
   void fail_plugin(Plugin& plugin, lifecycle::Event event, Code code, std::string cause);
   void on_exited(Plugin& plugin, const warden::Exited* exited);
+  void forget_process(Plugin& plugin);
   void release(Plugin& plugin, bool remove);
   void finish_end(PluginId id, bool remove);
   void drop_pending(Plugin& plugin, Code code);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "ipc/link.hpp"
+#include "lifecycle/restart_policy.hpp"
 #include "lifecycle/transitions.hpp"
 #include "manager/cause.hpp"
 #include "manager/link_port.hpp"
@@ -34,6 +35,15 @@ struct Pending {
   sys::Source deadline{};
 };
 
+// From a death to the plugin's being again what it was.
+struct Restarting {
+  model::State goal{};
+  bool waiting = true; // for the end of the backoff: there is no process
+  std::string cause{}; // of the death
+  std::vector<Reply<model::PluginInfo>> replies{}; // of requests that came meanwhile
+  sys::Source timer{};
+};
+
 struct Plugin {
   model::PluginInfo info;
   std::string signature; // the .minisig file
@@ -53,6 +63,13 @@ struct Plugin {
   monitor::Sources sources;
   std::optional<monitor::Sample> previous;
   std::optional<monitor::Sample> last;
+
+  sys::Fd image; // of a plugin with a restart policy: what it is begun again from
+  lifecycle::RestartHistory restarts;
+  std::optional<Restarting> restarting;
+  // What it was when we decided that it must end (state ERROR), if that is to be brought back.
+  model::State fell_from = model::State::Unloaded;
+  bool said_no = false; // it ends because it refused what somebody asked of it: that is no crash
 
   std::optional<Pending> pending;
   Death death;                               // collected until the process has ended

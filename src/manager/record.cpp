@@ -105,6 +105,38 @@ model::Refusal take(const pb::AttemptRecord& from) {
   return to;
 }
 
+void put(const SavedRestart& from, pb::RestartRecord& to) {
+  to.set_under_way(from.under_way);
+  to.set_waiting(from.waiting);
+  to.set_goal(static_cast<std::uint32_t>(from.goal));
+  to.set_cause(from.cause);
+  to.set_total(from.history.total);
+  to.set_in_a_row(from.history.in_a_row);
+  if (from.history.standing_since)
+    to.set_standing_since_ns(from.history.standing_since->time_since_epoch().count());
+  to.set_fell_from(static_cast<std::uint32_t>(from.fell_from));
+}
+
+Result<SavedRestart> take(const pb::RestartRecord& from) {
+  SavedRestart to;
+  if (from.goal() >= model::kStateCount || from.fell_from() >= model::kStateCount)
+    return fail(Code::Malformed, "a plugin's record with goal {} and state {} before it fell",
+                from.goal(), from.fell_from());
+  to.under_way = from.under_way();
+  to.waiting = from.waiting();
+  to.goal = static_cast<model::State>(from.goal());
+  if (to.under_way && !lifecycle::goal_of(to.goal))
+    return fail(Code::Malformed, "a plugin's record with {} as the goal of a restart",
+                model::state_name(to.goal));
+  to.cause = from.cause();
+  to.history.total = from.total();
+  to.history.in_a_row = from.in_a_row();
+  if (from.standing_since_ns() > 0)
+    to.history.standing_since = Monotonic(std::chrono::nanoseconds(from.standing_since_ns()));
+  to.fell_from = static_cast<model::State>(from.fell_from());
+  return to;
+}
+
 template <class Message>
 Result<Message> parse(std::span<const std::byte> bytes) {
   Message message;
@@ -141,6 +173,7 @@ std::string serialize(const SavedPlugin& plugin) {
   record.set_sequence(plugin.sequence);
   for (const model::Refusal& attempt : plugin.attempts) put(attempt, *record.add_attempts());
   record.set_attempts_lost(plugin.attempts_lost);
+  put(plugin.restart, *record.mutable_restart());
   return record.SerializeAsString();
 }
 
@@ -179,6 +212,7 @@ Result<SavedPlugin> parse_plugin_record(std::span<const std::byte> bytes) {
   for (const pb::AttemptRecord& attempt : record.attempts())
     plugin.attempts.push_back(take(attempt));
   plugin.attempts_lost = record.attempts_lost();
+  TRY(plugin.restart, take(record.restart()));
   return plugin;
 }
 

@@ -8,10 +8,20 @@
 
 #include "base/error.hpp"
 #include "ipc/link.hpp"
+#include "lifecycle/restart_policy.hpp"
 #include "model/info.hpp"
 #include "model/refusal.hpp"
 
 namespace mohhos::manager {
+
+struct SavedRestart {
+  bool under_way = false;
+  bool waiting = false; // for the end of the backoff: there is no process
+  model::State goal{};
+  std::string cause{};
+  lifecycle::RestartHistory history{};
+  model::State fell_from{};
+};
 
 struct SavedPlugin {
   model::PluginInfo info; // what restores it: not the process, not samples
@@ -21,6 +31,7 @@ struct SavedPlugin {
   std::uint32_t sequence = 0;
   std::vector<model::Refusal> attempts{}; // without their words: those are found again
   std::uint64_t attempts_lost = 0;
+  SavedRestart restart{};
 };
 
 struct SavedEndpoint {

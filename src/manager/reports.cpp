@@ -53,6 +53,8 @@ model::PluginInfo Manager::Parts::info_of(const Plugin& plugin) const {
   model::PluginInfo info = plugin.info;
   info.limits = report_limits(info.grant.limits, info.walls, backend_of(hello));
   info.refusals = plugin.attempts.refused();
+  info.restarts = plugin.restarts.total;
+  info.restarting = plugin.restarting.has_value();
   if (!plugin.process || info.pid == 0) return info;
   const auto now = monitor::take_sample(plugin.sources, loop.now());
   if (!now) return info;

@@ -41,6 +41,8 @@ struct PluginInfo {
   std::uint64_t load_time_us = 0;     // wall clock, µs since 1970
   std::uint64_t last_activity_us = 0; // wall clock
   std::uint64_t refusals = 0;
+  std::uint32_t restarts = 0; // since it was loaded
+  bool restarting = false;    // it died, and is being brought back
   std::string path; // where the bytes came from, for people
   std::string sha256;
 };

@@ -219,16 +219,63 @@ TEST(Broker, EndsTheChannelsOfWhoLeaves) {
   }
 }
 
+TEST(Broker, TellsThePeersOfALostOneAtOnceAndNotAgain) {
+  Broker broker;
+  (void)broker.join(plugin(1, "a"));
+  (void)broker.join(plugin(2, "b"));
+  (void)broker.open({1}, by_name("b"));
+  (void)broker.open({2}, by_name("a"));
+  const Plan lost = broker.lost({2});
+  EXPECT_TRUE(lost.drop.empty());
+  const auto closed = all<ChannelClosed>(lost);
+  ASSERT_EQ(closed.size(), 2U);
+  for (const auto& [to, record] : closed) {
+    EXPECT_EQ(to, 1U);
+    EXPECT_EQ(record.reason, CloseReason::PeerRestarted);
+  }
+  EXPECT_TRUE(broker.lost({2}).deliveries.empty());
+  Party successor = plugin(2, "b");
+  successor.generation = {2};
+  EXPECT_TRUE(all<ChannelClosed>(broker.join(successor)).empty());
+}
+
+TEST(Broker, OpensAChannelToALostOneForItsSuccessor) {
+  Broker broker;
+  (void)broker.join(plugin(1, "a"));
+  (void)broker.join(plugin(2, "b"));
+  (void)broker.lost({2});
+  const Plan plan = broker.open({1}, by_name("b"));
+  ASSERT_EQ(plan.make.size(), 1U);
+  ASSERT_EQ(all<ChannelOpened>(plan).size(), 1U); // the sender's end only
+  Party successor = plugin(2, "b");
+  successor.generation = {2};
+  const auto opened = all<ChannelOpened>(broker.join(successor));
+  ASSERT_EQ(opened.size(), 1U);
+  EXPECT_EQ(opened[0].second.channel_id, plan.make[0].channel);
+  EXPECT_EQ(opened[0].second.role, Role::Receive);
+}
+
+TEST(Broker, ALostSubscriberStillBelongsToItsGroup) {
+  Broker broker;
+  (void)broker.join(plugin(1, "a"));
+  (void)broker.join(plugin(2, "b"));
+  (void)broker.subscribe({2}, wish(7));
+  (void)broker.lost({2});
+  const Plan plan = broker.open_group({1}, group(GroupKind::SubscribersOfEvent, 7));
+  EXPECT_EQ(all<GroupReady>(plan)[0].second.count, 1U);
+  ASSERT_EQ(all<ChannelOpened>(plan).size(), 1U); // nobody is there to be told of its end
+  EXPECT_EQ(all<ChannelOpened>(plan)[0].first, 1U);
+}
+
 TEST(Broker, GivesASuccessorTheRingsAndTellsItsPeers) {
   Broker broker;
   (void)broker.join(plugin(1, "a"));
   (void)broker.join(plugin(2, "b"));
   const std::uint64_t to_b = broker.open({1}, by_name("b")).make[0].channel;
   const std::uint64_t from_b = broker.open({2}, by_name("a")).make[0].channel;
-  EXPECT_TRUE(broker.lost({2}).drop.empty());
   Party successor = plugin(2, "b");
   successor.generation = {2};
-  const Plan plan = broker.join(successor);
+  const Plan plan = broker.join(successor); // nobody had noticed the end of the one before
   const auto opened = all<ChannelOpened>(plan);
   ASSERT_EQ(opened.size(), 1U); // what it receives on; what it sends on it asks for
   EXPECT_EQ(opened[0].second.channel_id, to_b);

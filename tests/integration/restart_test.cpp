@@ -1,0 +1,221 @@
+// A plugin with [restart] dies: it comes back, and what was sent to it with it.
+#include <chrono>
+#include <csignal>
+
+#include <gtest/gtest.h>
+
+#include <mohhos/abi.h>
+
+#include "fixture.hpp"
+
+namespace mohhos::test {
+namespace {
+
+class Restart : public WithDaemon {
+protected:
+  // `as`: which manifest phoenix has; the plugin's name is the same.
+  void begin(const std::string& as = "phoenix") {
+    ASSERT_EQ(load_and_start("keeper").code, 0) << daemon.log();
+    ASSERT_EQ(daemon.load_and_start(daemon.sign(plugin_file(as)), "phoenix").code, 0);
+    ASSERT_EQ(load_and_start("feeder").code, 0);
+  }
+  std::string info(const std::string& field, const std::string& name = "phoenix") {
+    return daemon.value({"info", name}, field);
+  }
+  bool comes_back(const std::string& generation = "2") {
+    return Daemon::eventually([&] {
+      return info("generation") == generation && info("state") == "RUNNING" &&
+             info("restarting") == "false";
+    });
+  }
+  bool keeper_has(const std::string& text) {
+    return Daemon::eventually([&] { return trimmed(call("keeper", "?")) == text; });
+  }
+  static std::string numbers(int from, int to) {
+    std::string text;
+    for (int i = from; i < to; ++i) text += std::to_string(i) + ",";
+    return text;
+  }
+};
+
+TEST_F(Restart, APluginThatCrashesRunsAgainAsTheNextGeneration) {
+  begin();
+  const std::string id = info("id");
+  const std::string pid = info("pid");
+  EXPECT_NE(daemon.plugctl({"call", "phoenix", "die"}).code, 0);
+  ASSERT_TRUE(comes_back()) << daemon.log();
+  EXPECT_EQ(info("id"), id);
+  EXPECT_NE(info("pid"), pid);
+  EXPECT_EQ(info("restarts"), "1");
+  EXPECT_NE(info("cause").find("SIGSEGV"), std::string::npos) << info("cause");
+  EXPECT_EQ(trimmed(call("phoenix", "generation")), "2");
+  // It obeys like any other.
+  EXPECT_EQ(daemon.plugctl({"suspend", "phoenix"}).code, 0);
+  EXPECT_EQ(daemon.plugctl({"resume", "phoenix"}).code, 0);
+  EXPECT_EQ(daemon.plugctl({"stop", "phoenix"}).code, 0);
+  EXPECT_EQ(daemon.plugctl({"unload", "phoenix"}).code, 0);
+}
+
+TEST_F(Restart, ACallToItEndsAtOnceWithATypedAnswer) {
+  begin();
+  const auto begun = std::chrono::steady_clock::now();
+  EXPECT_REFUSED(daemon.plugctl({"--timeout", "60", "call", "phoenix", "die"}), 1, "restarted");
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(30));
+  ASSERT_TRUE(comes_back());
+  // A plugin that waits hears it too.
+  EXPECT_EQ(trimmed(call("feeder", "ask die")), "said");
+  EXPECT_TRUE(Daemon::eventually([&] {
+    return trimmed(call("feeder", "asked")) == std::to_string(MOHHOS_E_PEER_RESTARTED);
+  })) << call("feeder", "asked");
+}
+
+TEST_F(Restart, UnreadMessagesSurviveTheReceiversCrash) {
+  begin();
+  call("feeder", "feed 0 50");
+  call("feeder", "say die as 1");
+  call("feeder", "feed 50 100");
+  ASSERT_TRUE(comes_back()) << daemon.log();
+  // In order, each once; the one that it died of it gets again.
+  EXPECT_TRUE(keeper_has(numbers(0, 50) + "die as 1," + numbers(50, 100))) << call("keeper", "?");
+}
+
+TEST_F(Restart, WhatWasSentIsReadThoughTheSenderCrashed) {
+  begin();
+  EXPECT_EQ(daemon.plugctl({"suspend", "phoenix"}).code, 0);
+  call("feeder", "feed 0 20");
+  EXPECT_NE(daemon.plugctl({"call", "feeder", "crash"}).code, 0);
+  ASSERT_TRUE(Daemon::eventually([&] { return info("generation", "feeder") == "2"; }));
+  ASSERT_TRUE(daemon.wait_for_state("feeder", "RUNNING"));
+  EXPECT_EQ(trimmed(call("feeder", "feed 20 40")), "fed");
+  EXPECT_EQ(daemon.plugctl({"resume", "phoenix"}).code, 0);
+  EXPECT_TRUE(keeper_has(numbers(0, 40))) << call("keeper", "?");
+}
+
+TEST_F(Restart, ASenderWaitsNoLongerThanItsPatienceWhileTheReceiverIsAway) {
+  begin("phoenix_late");
+  call("feeder", "say die");
+  ASSERT_TRUE(Daemon::eventually([&] { return info("restarting") == "true"; }));
+  EXPECT_GT(std::stol(call("feeder", "fill")), 0); // there is nobody, and its ring takes it
+  const std::string pushed = trimmed(call("feeder", "push 300"));
+  EXPECT_TRUE(pushed.starts_with(std::to_string(MOHHOS_E_TIMED_OUT) + " ")) << pushed;
+  const long took = std::stol(pushed.substr(pushed.find(' ')));
+  EXPECT_GE(took, 300);
+  EXPECT_LT(took, 10'000);
+  EXPECT_EQ(daemon.plugctl({"unload", "phoenix", "--force"}).code, 0);
+}
+
+TEST_F(Restart, IsSeenWhileItWaits) {
+  begin("phoenix_late");
+  EXPECT_NE(daemon.plugctl({"call", "phoenix", "die"}).code, 0);
+  ASSERT_TRUE(Daemon::eventually([&] { return info("restarting") == "true"; }));
+  EXPECT_EQ(info("state"), "LOADING");
+  EXPECT_EQ(info("pid"), "0");
+  EXPECT_NE(info("cause").find("restarting in 60000 ms (1 of at most 10 restarts in a row)"),
+            std::string::npos)
+      << info("cause");
+  EXPECT_NE(info("cause").find("SIGSEGV"), std::string::npos) << info("cause");
+  EXPECT_NE(daemon.plugctl({"list"}).out.find("restarting in"), std::string::npos);
+  EXPECT_REFUSED(daemon.load(daemon.sign(plugin_file("phoenix"), "again.so")), 1, "phoenix");
+  // Nobody has to wait for it.
+  EXPECT_EQ(daemon.plugctl({"unload", "feeder", "--force"}).code, 0);
+  EXPECT_EQ(daemon.plugctl({"unload", "phoenix"}).code, 0) << daemon.log();
+  EXPECT_REFUSED(daemon.plugctl({"info", "phoenix"}), 4, "phoenix");
+}
+
+TEST_F(Restart, AStopMeanwhileLeavesItLoaded) {
+  begin("phoenix_soon");
+  EXPECT_NE(daemon.plugctl({"call", "phoenix", "die"}).code, 0);
+  const Outcome stopped = daemon.plugctl({"stop", "phoenix"});
+  EXPECT_EQ(stopped.code, 0) << stopped.err;
+  EXPECT_EQ(info("state"), "LOADED");
+  EXPECT_EQ(info("generation"), "2");
+  EXPECT_EQ(daemon.plugctl({"start", "phoenix"}).code, 0);
+  EXPECT_EQ(trimmed(call("phoenix", "ping")), "ping");
+}
+
+TEST_F(Restart, AStartMeanwhileWaitsForIt) {
+  begin("phoenix_soon");
+  EXPECT_NE(daemon.plugctl({"call", "phoenix", "die"}).code, 0);
+  const Outcome started = daemon.plugctl({"start", "phoenix"});
+  EXPECT_EQ(started.code, 0) << started.err;
+  EXPECT_EQ(info("state"), "RUNNING");
+}
+
+TEST_F(Restart, ARequestMadeMeanwhileIsAnsweredByTheNextOne) {
+  begin("phoenix_soon");
+  EXPECT_NE(daemon.plugctl({"call", "phoenix", "die"}).code, 0);
+  EXPECT_EQ(trimmed(call("phoenix", "generation")), "2");
+}
+
+TEST_F(Restart, ASuspendedOneIsSuspendedAgain) {
+  begin();
+  EXPECT_EQ(daemon.plugctl({"suspend", "phoenix"}).code, 0);
+  if (kill(std::stoi(info("pid")), SIGKILL) != 0)
+    GTEST_SKIP() << "the plugin's pid is not ours to signal";
+  EXPECT_TRUE(Daemon::eventually([&] {
+    return info("generation") == "2" && info("state") == "SUSPENDED";
+  })) << daemon.log();
+  EXPECT_EQ(daemon.plugctl({"resume", "phoenix"}).code, 0);
+  EXPECT_EQ(trimmed(call("phoenix", "ping")), "ping");
+}
+
+TEST_F(Restart, EndsInErrorWhenTheRestartsAreUsedUp) {
+  begin("phoenix_thrice");
+  for (int i = 2; i <= 4; ++i) {
+    EXPECT_NE(daemon.plugctl({"call", "phoenix", "die"}).code, 0);
+    ASSERT_TRUE(comes_back(std::to_string(i))) << i;
+  }
+  EXPECT_NE(daemon.plugctl({"call", "phoenix", "die"}).code, 0);
+  ASSERT_TRUE(daemon.wait_for_state("phoenix", "ERROR"));
+  EXPECT_NE(info("cause").find("after 3 restarts in a row"), std::string::npos) << info("cause");
+  EXPECT_EQ(daemon.plugctl({"unload", "phoenix"}).code, 0);
+}
+
+// on_start crashes: nothing was RUNNING before, so it is brought back to LOADED and no further.
+TEST_F(Restart, ACrashInOnStartIsBroughtBackToLoaded) {
+  ASSERT_EQ(load("doomed").code, 0);
+  EXPECT_REFUSED(daemon.plugctl({"start", "doomed"}), 1, "doomed", "on_start");
+  EXPECT_TRUE(Daemon::eventually([&] {
+    return info("generation", "doomed") == "2" && info("state", "doomed") == "LOADED";
+  })) << daemon.log();
+}
+
+TEST_F(Restart, GoesOnWhenTheManagerIsKilledInTheMiddle) {
+  begin("phoenix_soon");
+  call("feeder", "feed 0 10");
+  ASSERT_TRUE(keeper_has(numbers(0, 10)));
+  EXPECT_NE(daemon.plugctl({"call", "phoenix", "die"}).code, 0);
+  ASSERT_TRUE(Daemon::eventually([&] { return info("restarting") == "true"; }));
+  call("feeder", "feed 10 20");
+  ASSERT_EQ(kill(daemon.manager_pid(), SIGKILL), 0);
+  ASSERT_TRUE(comes_back()) << daemon.log();
+  EXPECT_EQ(info("restarts"), "1");
+  EXPECT_TRUE(keeper_has(numbers(0, 20))) << call("keeper", "?");
+}
+
+TEST_F(Restart, GoesOnWhereverTheManagerIsKilled) {
+  begin();
+  const long rounds = 6;
+  std::string expected;
+  for (long i = 0; i < rounds; ++i) {
+    call("feeder", "feed " + std::to_string(i) + " " + std::to_string(i + 1));
+    const std::string generation = info("generation");
+    const pid_t manager = daemon.manager_pid();
+    expected += std::to_string(i) + ",die as " + generation + ",";
+    call("feeder", "say die as " + generation);
+    // From the death on, later and later: before it is noticed, while it waits, while it begins.
+    for (const auto begun = std::chrono::steady_clock::now();
+         std::chrono::steady_clock::now() - begun < std::chrono::milliseconds(30 * i);) {
+    }
+    ASSERT_EQ(kill(manager, SIGKILL), 0);
+    ASSERT_TRUE(Daemon::eventually([&] {
+      return info("generation") != generation && info("state") == "RUNNING" &&
+             info("restarting") == "false";
+    })) << i
+        << daemon.log();
+  }
+  EXPECT_TRUE(keeper_has(expected)) << call("keeper", "?");
+}
+
+} // namespace
+} // namespace mohhos::test
