@@ -71,6 +71,33 @@ MOHHOS_API int plugin_receive_message(plugin_message_t* message, uint32_t timeou
  * caller's. NULL is allowed. Never for a message whose data is the caller's own. */
 MOHHOS_API void plugin_message_free(plugin_message_t* message);
 
+/* (ours) plugin_send_message without the copy: lends message->data_size bytes of the target's ring
+ * as message->data, aligned to 8 and not zeroed, for the program to write; plugin_commit_message
+ * sends them, plugin_discard_message gives them back. What this costs does not depend on the size,
+ * which may be up to the ring's. Reads type, data_size and priority; sets data and receiver. One
+ * loan for each target at a time: until it ended, everything else to that target (and a broadcast)
+ * is BAD_STATE. Errors: as plugin_send_message. */
+MOHHOS_API int plugin_loan_message(plugin_id_t target, plugin_message_t* message);
+
+/* (ours) Sends what was lent, all data_size bytes of it, and sets data to NULL; on success fills
+ * id, sender and timestamp. Errors: NOT_FOUND (no such loan: committed or given back already),
+ * PEER_GONE (the channel ended meanwhile; nothing was sent). */
+MOHHOS_API int plugin_commit_message(plugin_message_t* message);
+
+/* (ours) Gives a loan back, nothing is sent; sets data to NULL. Errors: NOT_FOUND. */
+MOHHOS_API int plugin_discard_message(plugin_message_t* message);
+
+/* (ours) plugin_receive_message without the copy: message->data lies in the ring, read-only
+ * (writing to it is a fault), until plugin_release_view. THE SENDER CAN STILL CHANGE THESE BYTES:
+ * copy what you parse or check. Messages may be released in any order, but their room in the ring
+ * comes back in the order of their receipt, so a sender waits when they are held for long; at most
+ * 4,096 at once. Errors: as plugin_receive_message. */
+MOHHOS_API int plugin_receive_view(plugin_message_t* message, uint32_t timeout_ms);
+
+/* (ours) The program is done with it; sets data to NULL, and the bytes must not be read any more:
+ * later messages take their place. Errors: NOT_FOUND (released already). */
+MOHHOS_API int plugin_release_view(plugin_message_t* message);
+
 /* (ours) Sends a request and waits for its answer: type, data and priority of *request are read,
  * type 0 means MSG_PLUGIN_DATA_REQUEST. *response is overwritten whole; its data is a copy that the
  * caller frees with plugin_message_free. Messages that arrive meanwhile wait for

@@ -8,7 +8,9 @@
 #pragma once
 
 #include <atomic>
+#include <deque>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <new>
@@ -21,15 +23,31 @@
 
 namespace mohhos::api::capi {
 
+// A message that the program looks at in its ring. Keeps the ring, also after a disconnect.
+struct View {
+  std::shared_ptr<ipc::Endpoint> endpoint;
+  ipc::Message message;
+  bool released = false; // given back, behind one on the same channel that is not
+};
+
+// Memory of a ring that the program writes into.
+struct Lent {
+  std::shared_ptr<ipc::Endpoint> endpoint;
+  ChannelId channel;
+  void* data = nullptr;
+};
+
 struct Connection {
   std::mutex control;
   std::filesystem::path socket; // empty: the default one
   std::optional<Client> client;
 
   std::mutex data;
-  std::unique_ptr<ipc::Endpoint> endpoint;
+  std::shared_ptr<ipc::Endpoint> endpoint;
   PluginId own_id;
   std::optional<ipc::Message> undelivered; // received, but there was no memory for the copy
+  std::deque<View> views;                  // in the order of their receipt
+  std::map<PluginId, Lent> loans;          // one for each target
   sys::Fd nudge;                           // eventfd: who used the endpoint wakes who waits on it
   unsigned waiters = 0;                    // in plugin_receive_message, outside the lock
 };

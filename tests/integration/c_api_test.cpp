@@ -17,5 +17,12 @@ TEST_F(CApi, PassesTheTestsOfUs004) {
   expect_serving();
 }
 
+TEST_F(CApi, SendsAndReceivesWithoutCopies) {
+  const Outcome outcome = run({ZERO_COPY_C_TESTS, daemon.sign(plugin_file("bounce"))},
+                              {{"MOHHOS_SOCKET", daemon.socket()}});
+  EXPECT_EQ(outcome.code, 0) << outcome.out << outcome.err << daemon.log();
+  expect_serving();
+}
+
 } // namespace
 } // namespace mohhos::test

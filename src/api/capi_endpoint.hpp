@@ -1,0 +1,65 @@
+// The endpoint that the C API's messaging functions share: opened on first use, one thread's at a
+// time, waited on outside the lock.
+#pragma once
+
+#include <functional>
+
+#include "api/capi.hpp"
+
+namespace mohhos::api::capi {
+
+inline constexpr auto kOpenTime = std::chrono::seconds(5); // asking the manager for a channel
+inline constexpr auto kSendTime = std::chrono::seconds(1); // waiting for room in a ring
+
+[[nodiscard]] inline Monotonic from_now(std::chrono::milliseconds time) {
+  return std::chrono::steady_clock::now() + time;
+}
+
+// The endpoint, opened on first use; `data` is held.
+[[nodiscard]] Result<ipc::Endpoint*> endpoint_of(Connection& one);
+// Wakes who waits for a message, after a step that may have taken the wake-up with it.
+void nudge(const Connection& one);
+
+// A step on the endpoint that is not a receive, as step(Connection&, Endpoint&). A link that is
+// gone is opened again, once. [any]
+template <class Step>
+auto with_endpoint(Step step)
+    -> decltype(step(std::declval<Connection&>(), std::declval<ipc::Endpoint&>())) {
+  Connection& one = connection();
+  const std::scoped_lock lock(one.data);
+  for (int attempt = 0;; ++attempt) {
+    TRY(ipc::Endpoint* const endpoint, endpoint_of(one));
+    auto result = step(one, *endpoint);
+    nudge(one);
+    if (result || result.error().code != Code::Unreachable) return result;
+    drop_endpoint(one);
+    if (attempt == 1) return result;
+  }
+}
+
+// Waits for the next message and gives it to `take`, which keeps it or releases it; should that
+// throw, the message stays and is the next again. [any]
+[[nodiscard]] Result<> receive(std::uint32_t timeout_ms,
+                               const std::function<void(Connection&, const ipc::Message&)>& take);
+
+// The ring's room comes back in the order of the messages: gives back what no view stands before.
+// `data` is held. [any]
+void release(Connection& one, const ipc::Message& message);
+void settle_views(Connection& one);
+
+// --- messages of the C API ---
+
+// Invalid: an unknown type or priority. [pure]
+[[nodiscard]] Result<ipc::Outgoing> outgoing_of(const plugin_message_t* message);
+// Also: data is NULL, but data_size is not 0. [pure]
+[[nodiscard]] Result<ipc::Outgoing> outgoing_with_data(const plugin_message_t* message);
+[[nodiscard]] inline std::span<const std::byte> bytes_of(const plugin_message_t& message) {
+  return {static_cast<const std::byte*>(message.data), message.data_size};
+}
+// Everything of a received message, with these bytes. [pure]
+[[nodiscard]] plugin_message_t message_of(const ipc::MessageInfo& info, PluginId sender,
+                                          PluginId receiver, void* data, std::size_t size);
+// BadState: a loan to this target (PluginId{}: to anybody) is open, and a send would take it back.
+[[nodiscard]] Result<> check_no_loan(const Connection& one, PluginId target);
+
+} // namespace mohhos::api::capi
