@@ -1,0 +1,210 @@
+// What nothing between two processes can beat, or what costs nothing for safety: the rows that ours
+// are held against.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+
+#include <linux/futex.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "contestant.hpp"
+#include "ipc/shared_word.hpp"
+#include "payload.hpp"
+#include "shared.hpp"
+
+namespace mohhos::bench {
+
+// One word in one cache line that goes back and forth.
+class CacheLine {
+public:
+  std::optional<std::string> open(Side) { return {}; }
+  // The first writes odd numbers, the second even ones.
+  void send() { line_->word.store(++value_, std::memory_order_release); }
+  void receive() {
+    while (line_->word.load(std::memory_order_acquire) != value_ + 1) ipc::spin_pause();
+    ++value_;
+  }
+
+private:
+  struct alignas(64) Line {
+    std::atomic<std::uint64_t> word = 0;
+  };
+  Shared<Line> line_;
+  std::uint64_t value_ = 0;
+};
+
+// A futex of its own for each direction, woken and waited for at each message.
+class BareFutex {
+public:
+  std::optional<std::string> open(Side side) {
+    side_ = side;
+    return {};
+  }
+  void send() {
+    std::atomic<std::uint32_t>& word = words_->word[index(side_)].value;
+    word.store(1);
+    ::syscall(SYS_futex, &word, FUTEX_WAKE, 1, nullptr, nullptr, 0);
+  }
+  void receive() {
+    std::atomic<std::uint32_t>& word = words_->word[index(other(side_))].value;
+    while (word.exchange(0) == 0) ::syscall(SYS_futex, &word, FUTEX_WAIT, 0, nullptr, nullptr, 0);
+  }
+
+private:
+  struct alignas(64) Word {
+    std::atomic<std::uint32_t> value = 0;
+  };
+  struct Words {
+    std::array<Word, 2> word;
+  };
+  Shared<Words> words_;
+  Side side_{};
+};
+
+// A blocking eventfd for each direction: write, and read on the other side.
+class BareEventFd {
+public:
+  BareEventFd() {
+    for (int& fd : fds_) {
+      fd = ::eventfd(0, EFD_CLOEXEC);
+      require(fd >= 0, "eventfd");
+    }
+  }
+  std::optional<std::string> open(Side side) {
+    side_ = side;
+    return {};
+  }
+  void send() {
+    const std::uint64_t one = 1;
+    require(::write(fds_[index(side_)], &one, sizeof one) == sizeof one, "eventfd");
+  }
+  void receive() {
+    std::uint64_t count = 0;
+    ssize_t got = 0;
+    do got = ::read(fds_[index(other(side_))], &count, sizeof count);
+    while (got < 0 && errno == EINTR);
+    require(got == sizeof count, "eventfd");
+  }
+
+private:
+  std::array<int, 2> fds_{};
+  Side side_{};
+};
+
+inline constexpr std::uint64_t kSlots = 2048; // a multiple of every batch
+
+// The textbook ring: fixed slots, a head and a tail index, no header, no timestamp, no check, and
+// nobody is ever woken. Batch: the head is published once for so many messages. Cached: the
+// receiver remembers the head too, so that in a flow it looks at the sender's line once for many
+// messages.
+template <std::size_t Size, std::uint64_t Batch = 1, bool Cached = false>
+class HeadTailRing {
+public:
+  std::optional<std::string> open(Side side) {
+    out_ = &rings_->ring[index(side)];
+    in_ = &rings_->ring[index(other(side))];
+    return {};
+  }
+  void send() {
+    write();
+    publish();
+  }
+  void send_more()
+    requires(Batch > 1)
+  {
+    write();
+    if (sent_ % Batch == 0) publish();
+  }
+  void receive() {
+    while (!Cached || head_seen_ == taken_) {
+      head_seen_ = in_->head.load(std::memory_order_acquire);
+      if (head_seen_ != taken_) break;
+      ipc::spin_pause();
+    }
+    sum_ += look<Size>(in_->slots[taken_ % kSlots].data());
+    in_->tail.store(++taken_, std::memory_order_release);
+  }
+
+private:
+  void write() {
+    while (sent_ - tail_seen_ == kSlots) {
+      tail_seen_ = out_->tail.load(std::memory_order_acquire);
+      if (sent_ - tail_seen_ == kSlots) ipc::spin_pause();
+    }
+    fill<Size>(out_->slots[sent_ % kSlots].data());
+    ++sent_;
+  }
+  void publish() { out_->head.store(sent_, std::memory_order_release); }
+
+  struct Ring {
+    alignas(64) std::atomic<std::uint64_t> head = 0;
+    alignas(64) std::atomic<std::uint64_t> tail = 0;
+    alignas(64) std::array<std::array<unsigned char, Size>, kSlots> slots = {};
+  };
+  struct Rings {
+    std::array<Ring, 2> ring;
+  };
+  Shared<Rings> rings_;
+  Ring* out_ = nullptr;
+  Ring* in_ = nullptr;
+  std::uint64_t sent_ = 0;
+  std::uint64_t tail_seen_ = 0;
+  std::uint64_t head_seen_ = 0;
+  std::uint64_t taken_ = 0;
+  unsigned sum_ = 0;
+};
+
+// Our idea without our safety: fixed slots, each published by its own first word, which carries the
+// lap. No bounds, no double mapping, no header, nobody is woken.
+template <std::size_t Size>
+class LapRing {
+public:
+  std::optional<std::string> open(Side side) {
+    out_ = &rings_->ring[index(side)];
+    in_ = &rings_->ring[index(other(side))];
+    return {};
+  }
+  void send() {
+    while (sent_ - tail_seen_ == kSlots) {
+      tail_seen_ = out_->tail.load(std::memory_order_acquire);
+      if (sent_ - tail_seen_ == kSlots) ipc::spin_pause();
+    }
+    Slot& slot = out_->slots[sent_ % kSlots];
+    fill<Size>(slot.payload.data());
+    slot.lap.store(sent_ / kSlots + 1, std::memory_order_release);
+    ++sent_;
+  }
+  void receive() {
+    Slot& slot = in_->slots[taken_ % kSlots];
+    while (slot.lap.load(std::memory_order_acquire) != taken_ / kSlots + 1) ipc::spin_pause();
+    sum_ += look<Size>(slot.payload.data());
+    in_->tail.store(++taken_, std::memory_order_release);
+  }
+
+private:
+  struct alignas(64) Slot {
+    std::atomic<std::uint64_t> lap = 0;
+    std::array<unsigned char, Size> payload = {};
+  };
+  struct Ring {
+    alignas(64) std::atomic<std::uint64_t> tail = 0;
+    alignas(64) std::array<Slot, kSlots> slots = {};
+  };
+  struct Rings {
+    std::array<Ring, 2> ring;
+  };
+  Shared<Rings> rings_;
+  Ring* out_ = nullptr;
+  Ring* in_ = nullptr;
+  std::uint64_t sent_ = 0;
+  std::uint64_t tail_seen_ = 0;
+  std::uint64_t taken_ = 0;
+  unsigned sum_ = 0;
+};
+
+} // namespace mohhos::bench
