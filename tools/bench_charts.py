@@ -66,7 +66,7 @@ class Svg:
             self.path([(x, y), (x + 34, y)], name)
             self.marker(x + 17, y, name)
             self.text(x + 42, y + 4.5, name, "start", weight="bold" if name == "mohhos" else "normal")
-            x += 60 + 7.4 * len(name)
+            x += 76 + 7.4 * len(name)
 
     def finish(self):
         return "\n".join(self.parts + ["</svg>"]) + "\n"
@@ -116,7 +116,7 @@ def latency_chart(data):
         return x0 + (min(max(math.log10(ns), low), high) - low) / (high - low) * panel_width
 
     def up(share):
-        return height - bottom - (-math.log10(max(1 - share, 1e-9))) / 4 * (height - top - bottom)
+        return height - bottom - -math.log10(max(1 - share, 1e-4)) / 4 * (height - top - bottom)
 
     for number, (group, title) in enumerate(panels):
         x0 = left + number * (panel_width + gap)

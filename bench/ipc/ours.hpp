@@ -72,6 +72,7 @@ public:
   [[nodiscard]] ipc::View next() {
     ipc::View view;
     while (receiver_->next(view) != ipc::RingReceiver::Outcome::Message) {
+      sender_->wake(); // owed before anybody waits
       if constexpr (How == Wait::Spin)
         ipc::spin_pause();
       else
