@@ -77,6 +77,9 @@ struct alignas(kLine) Control {
   // Behind the last record that was handed out. Between tail and here lies what a receiver that
   // dies has begun and not acknowledged: its successor gets it again, flagged.
   std::uint64_t begun = 0;
+  // A position with kBuried, written by the manager while there is no receiver: the next one begins
+  // there if that lies ahead of the tail. What is skipped has gone to the dead letters.
+  std::uint64_t buried = 0;
   // Odd: the receiver sleeps until the bell rings; each sleep has a number of its own.
   alignas(kLine) std::uint32_t armed = 0;
   ReceiverCounters counters;
@@ -101,8 +104,9 @@ static_assert(sizeof(RecordHeader) == 16 && sizeof(RecordExtension) == 32);
 static_assert(offsetof(DataHeader, waiting) == 64 && offsetof(DataHeader, oldest) == 128 &&
               offsetof(DataHeader, counters) == 192 && sizeof(DataHeader) == 256);
 static_assert(offsetof(Control, tail) == 64 && offsetof(Control, begun) == 72 &&
-              offsetof(Control, armed) == 128 && offsetof(Control, counters) == 192 &&
-              offsetof(Control, latency) == 256 && sizeof(Control) == 768);
+              offsetof(Control, buried) == 80 && offsetof(Control, armed) == 128 &&
+              offsetof(Control, counters) == 192 && offsetof(Control, latency) == 256 &&
+              sizeof(Control) == 768);
 static_assert(sizeof(DataHeader) <= kHeaderPage && sizeof(Control) <= kHeaderPage);
 static_assert(std::is_trivially_copyable_v<DataHeader> && std::is_trivially_copyable_v<Control>);
 
@@ -144,6 +148,15 @@ struct PublishWord {
 [[nodiscard]] constexpr std::uint16_t tag_of(std::uint64_t position) {
   const std::uint64_t line = position / kLine;
   return static_cast<std::uint16_t>(0x8000U | ((line + (line >> 15)) & 0x7FFFU));
+}
+
+// Positions are multiples of a line: this bit is theirs never, and 0 is no position.
+inline constexpr std::uint64_t kBuried = 1;
+// Where a receiver begins that finds these words; `capacity` bounds what is believed. [pure]
+[[nodiscard]] constexpr std::uint64_t first_unburied(std::uint64_t tail, std::uint64_t buried,
+                                                     std::uint64_t capacity) {
+  const std::uint64_t position = buried - kBuried;
+  return buried % kLine == kBuried && position - tail <= capacity ? position : tail;
 }
 
 [[nodiscard]] constexpr bool is_ring_size(std::uint64_t bytes) {

@@ -26,9 +26,11 @@ void copy_extension(const std::byte* record, MessageInfo& info) {
 
 RingReceiver::RingReceiver(const ReceiverMemory& memory) noexcept : memory_(memory) {
   CHECK(is_ring_size(memory.capacity));
-  tail_ = load_relaxed(&memory_.control->tail); // our own, or that of the process before us
-  if (tail_ % kLine != 0) breach_ = Breach::TailUnaligned;
-  read_ = told_ = again_ = tail_;
+  told_ = load_relaxed(&memory_.control->tail); // our own, or that of the process before us
+  if (told_ % kLine != 0) breach_ = Breach::TailUnaligned;
+  tail_ = first_unburied(told_, load_relaxed(&memory_.control->buried), memory_.capacity);
+  if (tail_ != told_) store_release(&memory_.control->tail, tail_); // as release() would have
+  read_ = again_ = tail_;
   const std::uint64_t begun = load_relaxed(&memory_.control->begun);
   if (begun - tail_ <= memory_.capacity) again_ = begun;
   taken_ = load_relaxed(&counters().acknowledged);
