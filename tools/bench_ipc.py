@@ -102,6 +102,8 @@ def limit_rows(data):
                 f"kernel {idle['kernel_kib']:.1f}"
         lines.append(line("Memory", f"an idle channel, both ends ({parts})", f"{idle['total_kib']:.1f} KiB", "24 KiB",
                           "promised", idle["total_kib"] / 24, "≤ 1.00"))
+        lines.append(line("Memory", "the ring of one that was full, given back", f"{idle['returned_kib']:.1f} KiB",
+                          f"{idle['ring_kib']:.1f} KiB", "ring, after one message", idle["returned_kib"] / idle["ring_kib"], ""))
     return lines
 
 

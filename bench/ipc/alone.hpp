@@ -28,6 +28,7 @@ struct IdleMemory {
   double heap_kib = 0;   // anonymous memory of the process
   double tables_kib = 0; // page tables
   double kernel_kib = 0; // slab: files, inodes, mappings, epoll. Of the whole machine: others count
+  double returned_kib = 0; // ring pages again, after all of the ring was in use and given back
   [[nodiscard]] double total() const { return ring_kib + heap_kib + tables_kib + kernel_kib; }
 };
 [[nodiscard]] IdleMemory measure_idle_memory();

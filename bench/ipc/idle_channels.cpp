@@ -7,7 +7,6 @@
 #include <string_view>
 #include <vector>
 
-#include <malloc.h>
 #include <sys/stat.h>
 
 #include "alone.hpp"
@@ -16,7 +15,9 @@
 namespace mohhos::bench {
 namespace {
 
-constexpr int kChannels = 400;
+constexpr std::size_t kChannels = 400;
+constexpr std::size_t kUsed = 50; // of them, for what is given back
+constexpr std::uint32_t kPayload = 64;
 
 double kib_of(const char* file, std::string_view field) {
   std::ifstream lines(file);
@@ -28,7 +29,6 @@ double kib_of(const char* file, std::string_view field) {
 struct Reading {
   double heap = kib_of("/proc/self/status", "RssAnon:");
   double tables = kib_of("/proc/self/status", "VmPTE:");
-  double shared = kib_of("/proc/self/status", "RssShmem:");
   double slab = kib_of("/proc/meminfo", "Slab:");
 };
 
@@ -39,57 +39,69 @@ double file_kib(int fd) {
   return static_cast<double>(about.st_blocks) / 2;
 }
 
-} // namespace
+struct Idle {
+  ipc::ChannelMemory memory; // the manager's
+  ipc::SendingChannel sender;
+  ipc::ReceivingChannel receiver;
+};
 
-IdleMemory measure_idle_memory() {
-  struct Idle {
-    ipc::SendingChannel sender;
-    ipc::ReceivingChannel receiver;
-  };
-  std::vector<Idle> channels;
-  std::vector<ipc::ChannelMemory> memories; // the manager's
-  channels.reserve(kChannels);
-  memories.reserve(kChannels);
-  auto waiter = [] {
-    auto unused = ipc::make_doorbell();
-    require(unused.has_value(), "eventfd");
-    static const sys::Fd kLink = *std::move(unused);
-    return ipc::Waiter::open(kLink.get());
-  }();
-  require(waiter.has_value(), "epoll");
+Idle open_idle() {
+  auto memory = ipc::make_channel_memory(ipc::kDefaultRing);
+  require(memory.has_value(), "make_channel_memory");
+  auto sender = ipc::SendingChannel::attach(*ipc::make_sender_end(*memory), ipc::kDefaultRing, 1);
+  auto receiver =
+      ipc::ReceivingChannel::attach(*ipc::make_receiver_end(*memory), ipc::kDefaultRing);
+  require(sender && receiver, "attaching a channel");
+  return {*std::move(memory), *std::move(sender), *std::move(receiver)};
+}
 
-  const Reading before;
-  IdleMemory result;
-  result.channels = kChannels;
-  for (int i = 0; i < kChannels; ++i) {
-    auto memory = ipc::make_channel_memory(ipc::kDefaultRing);
-    require(memory.has_value(), "make_channel_memory");
-    auto sender = ipc::SendingChannel::attach(*ipc::make_sender_end(*memory), ipc::kDefaultRing, 1);
-    auto receiver =
-        ipc::ReceivingChannel::attach(*ipc::make_receiver_end(*memory), ipc::kDefaultRing);
-    require(sender && receiver, "attaching a channel");
-    Idle& idle = channels.emplace_back(*std::move(sender), *std::move(receiver));
-    require(waiter
-                ->add_bell(idle.receiver.data_bell(), ipc::WakeKind::Data,
-                           static_cast<std::uint64_t>(i) + 1)
-                .has_value(),
-            "epoll");
+void pass(Idle& idle, std::uint64_t messages) {
+  for (std::uint64_t i = 0; i < messages; ++i) {
     std::span<std::byte> space;
-    require(idle.sender.ring().loan(64, {}, space) == ipc::RingSender::Outcome::Ok, "loan");
-    fill<64>(space.data());
+    require(idle.sender.ring().loan(kPayload, {}, space) == ipc::RingSender::Outcome::Ok, "loan");
+    fill<kPayload>(space.data());
     idle.sender.commit();
     ipc::View view;
     require(idle.receiver.next(view) == ipc::RingReceiver::Outcome::Message, "next");
     idle.receiver.release(view);
+  }
+}
+
+double ring_kib(const Idle& idle) {
+  return file_kib(idle.memory.data.get()) + file_kib(idle.memory.control.get());
+}
+
+} // namespace
+
+IdleMemory measure_idle_memory() {
+  std::vector<Idle> channels;
+  channels.reserve(kChannels);
+  const auto unused = ipc::make_doorbell();
+  require(unused.has_value(), "eventfd");
+  auto waiter = ipc::Waiter::open(unused->get());
+  require(waiter.has_value(), "epoll");
+
+  const Reading before;
+  IdleMemory result;
+  result.channels = static_cast<int>(kChannels);
+  for (std::uint64_t i = 0; i < kChannels; ++i) {
+    Idle& idle = channels.emplace_back(open_idle());
+    const int bell = idle.receiver.data_bell();
+    require(waiter->add_bell(bell, ipc::WakeKind::Data, i + 1).has_value(), "epoll");
+    pass(idle, 1);
     idle.receiver.ring().arm();
-    result.ring_kib += file_kib(memory->data.get()) + file_kib(memory->control.get());
-    memories.push_back(*std::move(memory));
   }
   const Reading after;
-  result.ring_kib /= kChannels;
+  for (const Idle& idle : channels) result.ring_kib += ring_kib(idle) / kChannels;
   result.heap_kib = std::max(0.0, after.heap - before.heap) / kChannels;
   result.tables_kib = std::max(0.0, after.tables - before.tables) / kChannels;
   result.kernel_kib = std::max(0.0, after.slab - before.slab) / kChannels;
+
+  for (std::size_t i = 0; i < kUsed; ++i) {
+    pass(channels[i], ipc::kDefaultRing / kPayload);
+    channels[i].sender.return_memory();
+    result.returned_kib += ring_kib(channels[i]) / kUsed;
+  }
   return result;
 }
 

@@ -202,9 +202,10 @@ int run(const Options& options) {
   };
   if (options.wants("idle memory")) { // first: nothing else has touched the heap yet
     const IdleMemory idle = measure_idle_memory();
-    result["idle_memory"] = {{"channels", idle.channels},     {"ring_kib", idle.ring_kib},
-                             {"heap_kib", idle.heap_kib},     {"tables_kib", idle.tables_kib},
-                             {"kernel_kib", idle.kernel_kib}, {"total_kib", idle.total()}};
+    result["idle_memory"] = {{"channels", idle.channels},        {"ring_kib", idle.ring_kib},
+                             {"heap_kib", idle.heap_kib},        {"tables_kib", idle.tables_kib},
+                             {"kernel_kib", idle.kernel_kib},    {"total_kib", idle.total()},
+                             {"returned_kib", idle.returned_kib}};
   }
   {
     std::vector<Group> groups;

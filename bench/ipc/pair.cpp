@@ -132,7 +132,7 @@ void Pair::run(Group& group, std::chrono::milliseconds time) {
   const auto rows = static_cast<std::uint32_t>(group.rows.size());
   for (std::uint32_t i = 0; i < rows; ++i) {
     std::fprintf(stderr, "%s: %s\n", group.name.c_str(), group.rows[i].name.c_str());
-    if (!open(group.rows[i], i)) continue;
+    if (group.rows[i].contestant == nullptr || !open(group.rows[i], i)) continue;
     pin_to(0);
     calibrate(group, i);
   }
