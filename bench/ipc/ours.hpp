@@ -225,6 +225,9 @@ public:
     return space->data();
   }
   void commit() { endpoint_->commit(channel_); }
+  void send(std::span<const std::byte> bytes) {
+    require(endpoint_->send(channel_, {}, bytes, ipc::kForever).has_value(), "send");
+  }
   [[nodiscard]] ipc::Message next() {
     auto message = endpoint_->receive(ipc::kForever);
     require(message && *message, "receive");
@@ -284,10 +287,7 @@ public:
     pair_.open(side);
     return {};
   }
-  void send() {
-    source_.copy_to(pair_.loan(static_cast<std::uint32_t>(source_.size()), false));
-    pair_.commit();
-  }
+  void send() { pair_.send(source_.bytes()); }
   void receive() {
     const ipc::Message message = pair_.next();
     sum_ += look_at_all(message.payload);
