@@ -38,6 +38,7 @@ int plugin_send_message(plugin_id_t target, plugin_message_t* message) {
     return with_endpoint([&](Connection& one, ipc::Endpoint& endpoint) -> Result<> {
       TRY(check_no_loan(one, PluginId{target}));
       TRY(message->id, send(endpoint, PluginId{target}, about, *message));
+      endpoint.flush();
       message->sender = one.own_id.value;
       message->receiver = target;
       message->timestamp = ipc::monotonic_ns();
@@ -94,6 +95,7 @@ int plugin_broadcast_message(plugin_message_t* message, plugin_type_t target_typ
       TRY(const ipc::Delivered delivered,
           endpoint.broadcast(model::kPluginTypes[type], about, bytes_of(*message),
                              from_now(kSendTime)));
+      endpoint.flush();
       message->sender = one.own_id.value;
       message->receiver = 0;
       message->timestamp = ipc::monotonic_ns();
@@ -107,7 +109,8 @@ int plugin_subscribe_events(plugin_id_t plugin_id, event_type_t* events, size_t 
     if (events == nullptr || count == 0 || count > 31)
       return fail(Code::Invalid, "between 1 and 31 event types, and {} were given", count);
     return with_endpoint([&](Connection&, ipc::Endpoint& endpoint) {
-      return endpoint.subscribe(PluginId{plugin_id}, {events, count});
+      return endpoint.subscribe(PluginId{plugin_id}, {events, count},
+                                std::chrono::steady_clock::now() + kSendTime);
     });
   });
 }

@@ -53,6 +53,7 @@ int plugin_commit_message(plugin_message_t* message) {
     message->data = nullptr;
     const std::uint64_t id =
         lent.endpoint == one.endpoint ? lent.endpoint->commit(lent.channel) : 0;
+    if (id != 0) lent.endpoint->flush();
     nudge(one);
     if (id == 0) return fail(Code::PeerGone, "the channel ended while the loan was open");
     message->id = id;

@@ -30,9 +30,11 @@ std::string_view entry_for(const Party& party) {
 } // namespace
 
 Result<> may_send(const Party& from, const Party& to) {
+  if (from.id == to.id)
+    return fail(Code::Invalid,
+                "{} asks for a channel to itself: nobody would read it while it waits", from.name);
   if (is_application(from) && is_application(to))
     return fail(Code::Denied, "applications talk to plugins, not to each other");
-  if (from.id == to.id) return fail(Code::Denied, "{} may not open a channel to itself", from.name);
   if (!is_application(from) && !any_matches(from.acl.send_to, to))
     return fail(Code::Denied,
                 "{} may not send to {}: add \"{}\" to send_to under [acl] in {}'s plugin.toml",

@@ -17,6 +17,16 @@ Delivery refusal(PluginId to, std::uint32_t sequence, const Error& why) {
   return {to, record, {}};
 }
 
+Error undeclared(Code code, const Party& publisher, std::uint32_t event) {
+  std::string declared;
+  for (const auto& [number, loss] : *publisher.events) {
+    if (!declared.empty()) declared += ", ";
+    declared += std::to_string(number);
+  }
+  return {code, fmt::format("{} does not publish event {}: [events] in its plugin.toml has {}",
+                            publisher.name, event, declared.empty() ? "none" : declared)};
+}
+
 } // namespace
 
 // --- small steps ---
@@ -37,59 +47,61 @@ const Broker::Member* Broker::find_target(const OpenChannel& request) const {
   return nullptr;
 }
 
-Broker::Channel* Broker::channel_of(PluginId sender, PluginId receiver) {
-  const auto found = by_ends_.find({sender, receiver});
+Broker::Channel* Broker::channel_of(PluginId sender, PluginId receiver, Lane lane) {
+  const auto found = by_ends_.find({sender, receiver, lane});
   return found == by_ends_.end() ? nullptr : &channels_.at(found->second);
 }
 
-// 0: allowed. 1: for responses only, because the other side may ask.
-Result<std::uint32_t> Broker::allow(const Party& from, const Party& to) {
-  auto allowed = may_send(from, to);
-  if (allowed) return 0U;
-  const Channel* const requests = channel_of(to.id, from.id);
-  if (requests != nullptr && requests->record.reply_only == 0) return 1U;
-  return std::unexpected(std::move(allowed).error());
+// Responses may flow where the other side may ask.
+Result<> Broker::allow(const Party& from, const Party& to, Lane lane) {
+  if (lane != Lane::Reply) return may_send(from, to);
+  for (const Lane request : {Lane::Normal, Lane::High, Lane::Urgent, Lane::Low})
+    if (channel_of(to.id, from.id, request) != nullptr) return {};
+  return fail(Code::Denied, "{} has not asked {} anything", to.name, from.name);
 }
 
-Result<> Broker::within_limits(PluginId sender, PluginId receiver, std::uint64_t ring_bytes) const {
+Result<> Broker::within_limits(const Party& sender, PluginId receiver,
+                               std::uint64_t ring_bytes) const {
   std::uint32_t of_sender = 0;
   std::uint32_t of_receiver = 0;
   std::uint64_t bytes = ring_bytes;
   for (const auto& [id, channel] : channels_) {
     const PluginId from{channel.record.sender};
     const PluginId to{channel.record.receiver};
-    if (from == sender || to == sender) ++of_sender;
+    if (from == sender.id || to == sender.id) ++of_sender;
     if (from == receiver || to == receiver) ++of_receiver;
-    if (from == sender) bytes += channel.record.ring_bytes;
+    if (from == sender.id) bytes += channel.record.ring_bytes;
   }
   if (of_sender >= limits_.channels_per_party || of_receiver >= limits_.channels_per_party)
     return fail(Code::Exhausted, "{} has {} channels already, and that is the limit",
                 of_sender >= limits_.channels_per_party ? "the sender" : "the receiver",
                 limits_.channels_per_party);
-  if (bytes > limits_.ring_bytes_per_party)
-    return fail(Code::Exhausted, "its rings would take {} bytes, and the limit is {}", bytes,
-                limits_.ring_bytes_per_party);
+  const std::uint64_t most = std::max(limits_.ring_bytes_per_party, 2 * sender.ring_bytes);
+  if (bytes > most)
+    return fail(Code::Exhausted, "its rings would take {} bytes, and the limit is {}", bytes, most);
   return {};
 }
 
 // The channel from one to the other: the one that is there, or a new one if that is allowed.
-Result<Broker::Channel*> Broker::obtain(const Party& from, const Party& to,
+Result<Broker::Channel*> Broker::obtain(const Party& from, const Party& to, Lane lane,
                                         const LinkHeader& request, std::uint64_t ring_bytes,
                                         Plan& plan) {
-  if (Channel* const existing = channel_of(from.id, to.id)) return existing;
-  TRY(const std::uint32_t reply_only, allow(from, to));
-  const std::uint64_t size = ring_bytes == 0 ? limits_.default_ring : ring_bytes;
-  if (!is_ring_size(size) || size > limits_.largest_ring)
+  if (Channel* const existing = channel_of(from.id, to.id, lane)) return existing;
+  if (lane != Lane::Tap) TRY(allow(from, to, lane));
+  const std::uint64_t usual = from.ring_bytes != 0 ? from.ring_bytes : limits_.default_ring;
+  const std::uint64_t size = ring_bytes == 0 ? usual : ring_bytes;
+  const std::uint64_t largest = std::max(limits_.largest_ring, from.ring_bytes);
+  if (!is_ring_size(size) || size > largest)
     return fail(Code::Invalid, "a ring of {} bytes; a power of two from {} to {} is possible", size,
-                kMinRing, limits_.largest_ring);
-  TRY(within_limits(from.id, to.id, size));
+                kMinRing, largest);
+  TRY(within_limits(from, to.id, size));
   const std::uint64_t id = next_channel_++;
   const ChannelRecord record{.channel = id,
                              .sender = from.id.value,
                              .receiver = to.id.value,
                              .ring_bytes = size,
-                             .reply_only = reply_only};
-  by_ends_[{from.id, to.id}] = id;
+                             .lane = lane};
+  by_ends_[{from.id, to.id, lane}] = id;
   plan.make.push_back(record);
   plan.changed = true;
   return &(channels_[id] = Channel{.record = record, .sequence = request.sequence});
@@ -99,7 +111,7 @@ void Broker::deliver_opened(Channel& channel, Role role, std::uint32_t sequence,
   const PluginId to{role == Role::Send ? channel.record.sender : channel.record.receiver};
   const PluginId peer{role == Role::Send ? channel.record.receiver : channel.record.sender};
   const Member* const other = member(peer);
-  if (role == Role::Receive) channel.receiver_told = true;
+  (role == Role::Receive ? channel.receiver_told : channel.sender_told) = true;
   ChannelOpened record;
   record.header.sequence = sequence;
   record.channel_id = channel.record.channel;
@@ -107,7 +119,7 @@ void Broker::deliver_opened(Channel& channel, Role role, std::uint32_t sequence,
   record.ring_bytes = channel.record.ring_bytes;
   record.role = role;
   record.ring_generation = channel.record.ring_generation;
-  record.reply_only = channel.record.reply_only;
+  record.lane = channel.record.lane;
   record.peer_type = kNoType;
   if (other != nullptr) {
     if (other->party.type) record.peer_type = static_cast<std::uint32_t>(*other->party.type);
@@ -142,7 +154,9 @@ void Broker::end_channel(std::uint64_t id, PluginId silent, CloseReason reason, 
   const ChannelRecord record = found->second.record;
   for (const PluginId end : {PluginId{record.sender}, PluginId{record.receiver}})
     if (end != silent) deliver_closed(record, end, reason, plan);
-  by_ends_.erase({PluginId{record.sender}, PluginId{record.receiver}});
+  by_ends_.erase({PluginId{record.sender}, PluginId{record.receiver}, record.lane});
+  if (const auto tap = taps_.extract(id)) end_channel(tap.mapped(), {}, reason, plan);
+  std::erase_if(taps_, [&](const auto& tap) { return tap.second == id; });
   channels_.erase(found);
   plan.drop.push_back(ChannelId{id});
   plan.changed = true;
@@ -156,23 +170,36 @@ Plan Broker::join(Party party) {
   const auto [found, is_new] = members_.try_emplace(id);
   Member& self = found->second;
   const bool successor = !is_new && party.generation > self.party.generation;
-  const bool peers_know = !is_new && !self.present; // lost() told them
-  const bool newcomer = is_new || !self.present;
+  const bool was_present = !is_new && self.present;
   self.party = std::move(party);
   self.present = true;
+  if (successor && was_present) deliver_restarted(id, plan); // nobody had said lost()
   for (auto& [number, channel] : channels_) {
     const bool sends = channel.record.sender == id.value;
     if (!sends && channel.record.receiver != id.value) continue;
-    if (successor) {
-      if (sends) ++channel.record.ring_generation;
-      const PluginId peer{sends ? channel.record.receiver : channel.record.sender};
-      if (!peers_know) deliver_closed(channel.record, peer, CloseReason::PeerRestarted, plan);
+    if (successor && sends) {
+      ++channel.record.ring_generation;
+      channel.sender_told = false;
       plan.changed = true;
     }
     if (!sends) deliver_opened(channel, Role::Receive, 0, plan);
   }
-  if (newcomer) deliver_stale(plan);
+  if (is_new) deliver_stale(plan);
   return plan;
+}
+
+// Once to each peer, on a channel that it sends on if there is one: it may wait for an answer.
+void Broker::deliver_restarted(PluginId party, Plan& plan) {
+  std::map<std::uint64_t, const ChannelRecord*> told;
+  for (const auto& [number, channel] : channels_) {
+    const ChannelRecord& record = channel.record;
+    if (record.receiver == party.value && is_priority(record.lane))
+      told[record.sender] = &record;
+    else if (record.sender == party.value)
+      told.try_emplace(record.receiver, &record);
+  }
+  for (const auto& [peer, record] : told)
+    deliver_closed(*record, PluginId{peer}, CloseReason::PeerRestarted, plan);
 }
 
 Plan Broker::lost(PluginId party) {
@@ -181,12 +208,10 @@ Plan Broker::lost(PluginId party) {
   if (self == nullptr || !self->present) return plan;
   self->present = false;
   self->groups_known = false;
-  for (const auto& [number, channel] : channels_) {
-    const bool sends = channel.record.sender == party.value;
-    if (!sends && channel.record.receiver != party.value) continue;
-    const PluginId peer{sends ? channel.record.receiver : channel.record.sender};
-    deliver_closed(channel.record, peer, CloseReason::PeerRestarted, plan);
-  }
+  waits_.stop(party);
+  for (auto& [number, channel] : channels_)
+    if (channel.record.receiver == party.value) channel.receiver_told = false;
+  deliver_restarted(party, plan);
   return plan;
 }
 
@@ -196,6 +221,7 @@ Plan Broker::leave(PluginId party) {
     if (channel.sender == party.value || channel.receiver == party.value)
       end_channel(channel.channel, party, CloseReason::PeerGone, plan);
   plan.changed |= subscriptions_.erase(party) != 0;
+  waits_.stop(party);
   if (members_.erase(party) != 0) deliver_stale(plan);
   return plan;
 }
@@ -207,15 +233,14 @@ Plan Broker::regrant(PluginId party, model::CapabilitySet capabilities, model::A
   self->party.capabilities = capabilities;
   self->party.acl = std::move(acl);
   // Requests before replies: a channel for replies stands or falls with the one that asks.
-  for (const std::uint32_t reply_only : {0U, 1U}) {
+  for (const bool replies : {false, true}) {
     for (const ChannelRecord& channel : channels()) {
-      if (channel.reply_only != reply_only) continue;
+      if ((channel.lane == Lane::Reply) != replies || channel.lane == Lane::Tap) continue;
       if (channel.sender != party.value && channel.receiver != party.value) continue;
       const Member* const from = member(PluginId{channel.sender});
       const Member* const to = member(PluginId{channel.receiver});
       if (from == nullptr || to == nullptr) continue;
-      const auto allowed = allow(from->party, to->party);
-      if (!allowed || (*allowed == 1 && channel.reply_only == 0))
+      if (!allow(from->party, to->party, channel.lane))
         end_channel(channel.channel, {}, CloseReason::Revoked, plan);
     }
   }
@@ -238,7 +263,8 @@ Plan Broker::open(PluginId asker, const OpenChannel& request) {
                 {Code::NotFound, fmt::format("no plugin {} is loaded", whom)}));
     return plan;
   }
-  auto channel = obtain(self->party, target->party, request.header, request.ring_bytes, plan);
+  auto channel =
+      obtain(self->party, target->party, request.lane, request.header, request.ring_bytes, plan);
   if (!channel) {
     plan.deliveries.push_back(refusal(asker, request.header.sequence, channel.error()));
     return plan;
@@ -275,19 +301,29 @@ Plan Broker::open_group(PluginId asker, const OpenGroup& request) {
   ready.header.sequence = request.header.sequence;
   ready.kind = request.kind;
   ready.value = request.value;
+  auto loss = model::Lossiness::None;
+  if (request.kind == GroupKind::SubscribersOfEvent && self->party.events) {
+    const auto declared = self->party.events->find(request.value);
+    if (declared == self->party.events->end()) {
+      plan.deliveries.push_back(refusal(asker, request.header.sequence,
+                                        undeclared(Code::Denied, self->party, request.value)));
+      return plan;
+    }
+    loss = declared->second;
+  }
+  const Lane lane = loss == model::Lossiness::Oldest ? Lane::Lossy : Lane::Normal;
   for (const Member* const target : group_members(asker, request)) {
-    Channel* channel = channel_of(asker, target->party.id);
-    const bool usable = channel != nullptr ? channel->record.reply_only == 0
-                                           : may_send(self->party, target->party).has_value();
-    if (usable && channel == nullptr && ready.count < kGroupMax)
-      channel = obtain(self->party, target->party, request.header, 0, plan).value_or(nullptr);
-    if (!usable || channel == nullptr || ready.count == kGroupMax) {
+    Channel* channel = nullptr;
+    if (ready.count < kGroupMax && may_send(self->party, target->party))
+      channel = obtain(self->party, target->party, lane, request.header, 0, plan).value_or(nullptr);
+    if (channel == nullptr) {
       ++ready.refused;
       continue;
     }
     if (!channel->receiver_told && target->present)
       deliver_opened(*channel, Role::Receive, 0, plan);
-    deliver_opened(*channel, Role::Send, 0, plan);
+    if (!channel->sender_told) deliver_opened(*channel, Role::Send, 0, plan);
+    ready.losses[ready.count] = static_cast<std::uint8_t>(loss);
     ready.channels[ready.count++] = channel->record.channel;
   }
   self->groups_known = true;
@@ -295,21 +331,112 @@ Plan Broker::open_group(PluginId asker, const OpenGroup& request) {
   return plan;
 }
 
+// An event that nobody here has declared would never come: a wrong number, most likely.
+Result<> Broker::check_event(const Party& asker, std::uint64_t publisher,
+                             std::uint32_t event) const {
+  if (publisher != 0) {
+    const auto found = members_.find(PluginId{publisher});
+    if (found == members_.end())
+      return fail(Code::NotFound, "{} asks for events of plugin {}, which is not loaded",
+                  asker.name, publisher);
+    const Party& party = found->second.party;
+    if (party.events && !party.events->contains(event))
+      return std::unexpected(undeclared(Code::NotFound, party, event));
+    return {};
+  }
+  for (const auto& [id, candidate] : members_) {
+    const Party& party = candidate.party;
+    if (party.type && (!party.events || party.events->contains(event))) return {};
+  }
+  return fail(Code::NotFound,
+              "no plugin that is loaded has event {} under [events] in its plugin.toml", event);
+}
+
 Plan Broker::subscribe(PluginId asker, const Subscribe& request) {
   Plan plan;
-  if (member(asker) == nullptr) return plan;
-  std::set<Subscription>& wishes = subscriptions_[asker];
-  for (std::uint32_t i = 0; i < request.count; ++i) {
-    if (wishes.size() >= limits_.subscriptions_per_party) {
-      plan.deliveries.push_back(
-          refusal(asker, request.header.sequence,
-                  {Code::Exhausted,
-                   fmt::format("{} subscriptions, and that is the limit", wishes.size())}));
-      break;
+  const Member* const self = member(asker);
+  if (self == nullptr) return plan;
+  const auto refuse = [&](const Error& why) {
+    plan.deliveries.push_back(refusal(asker, request.header.sequence, why));
+  };
+  for (std::uint32_t i = 0; i < request.count; ++i)
+    if (auto known = check_event(self->party, request.publisher_id, request.events[i]); !known) {
+      refuse(known.error());
+      return plan;
     }
-    plan.changed |= wishes.emplace(request.publisher_id, request.events[i]).second;
+  std::set<Subscription>& wishes = subscriptions_[asker];
+  if (wishes.size() + request.count > limits_.subscriptions_per_party) {
+    refuse({Code::Exhausted,
+            fmt::format("{} subscriptions, and {} is the limit", wishes.size() + request.count,
+                        limits_.subscriptions_per_party)});
+    return plan;
   }
+  for (std::uint32_t i = 0; i < request.count; ++i)
+    plan.changed |= wishes.emplace(request.publisher_id, request.events[i]).second;
   if (plan.changed) deliver_stale(plan);
+  Subscribed done;
+  done.header.sequence = request.header.sequence;
+  plan.deliveries.push_back({asker, done, {}});
+  return plan;
+}
+
+std::string Broker::name_of(PluginId id) const {
+  const auto found = members_.find(id);
+  return found == members_.end() ? fmt::format("plugin {}", id.value) : found->second.party.name;
+}
+
+Plan Broker::waiting(PluginId asker, const Waiting& request) {
+  Plan plan;
+  if (request.peer_id == 0) {
+    waits_.stop(asker);
+    return plan;
+  }
+  const auto cycle = waits_.wait(asker, PluginId{request.peer_id});
+  if (cycle.empty()) return plan;
+  std::string text = "calls that wait for each other: ";
+  for (const PluginId id : cycle) text += name_of(id) + " → ";
+  Deadlock record;
+  record.header.sequence = request.header.sequence;
+  record.peer_id = request.peer_id;
+  put_text(record.text, text + name_of(asker));
+  plan.deliveries.push_back({asker, record, {}});
+  return plan;
+}
+
+// --- what operators ask ---
+
+Result<Plan> Broker::tap(ChannelId id, PluginId recorder) {
+  const auto channel = find(id);
+  const Member* const to = member(recorder);
+  if (!channel || channel->lane == Lane::Tap || to == nullptr)
+    return fail(Code::NotFound, "there is no channel {}", id.value);
+  if (taps_.contains(id.value)) return fail(Code::Exists, "channel {} is being recorded", id.value);
+  const Member* const from = member(PluginId{channel->receiver});
+  if (from == nullptr || !from->present)
+    return fail(Code::NotRunning, "the receiver of channel {} has no process", id.value);
+  Plan plan;
+  TRY(Channel* const copy, obtain(from->party, to->party, Lane::Tap, {}, 0, plan));
+  deliver_opened(*copy, Role::Receive, 0, plan);
+  deliver_opened(*copy, Role::Send, 0, plan);
+  taps_[id.value] = copy->record.channel;
+  TapOpened record;
+  record.channel_id = id.value;
+  record.tap_channel_id = copy->record.channel;
+  plan.deliveries.push_back({from->party.id, record, {}});
+  return plan;
+}
+
+Plan Broker::untap(ChannelId id) {
+  Plan plan;
+  const auto tap = taps_.extract(id.value);
+  const auto channel = find(id);
+  if (!tap) return plan;
+  if (channel) {
+    TapOpened record;
+    record.channel_id = id.value;
+    plan.deliveries.push_back({PluginId{channel->receiver}, record, {}});
+  }
+  end_channel(tap.mapped(), {}, CloseReason::PeerGone, plan);
   return plan;
 }
 
@@ -330,7 +457,7 @@ Plan Broker::undo(ChannelId channel, const Error& why) {
   if (found == channels_.end()) return plan;
   const PluginId asker{found->second.record.sender};
   plan.deliveries.push_back(refusal(asker, found->second.sequence, why));
-  by_ends_.erase({asker, PluginId{found->second.record.receiver}});
+  by_ends_.erase({asker, PluginId{found->second.record.receiver}, found->second.record.lane});
   channels_.erase(found);
   plan.changed = true;
   return plan;

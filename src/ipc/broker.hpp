@@ -18,6 +18,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -26,8 +27,10 @@
 #include "base/ids.hpp"
 #include "ipc/layout.hpp"
 #include "ipc/link.hpp"
+#include "ipc/wait_graph.hpp"
 #include "model/acl.hpp"
 #include "model/capability.hpp"
+#include "model/messaging.hpp"
 #include "model/plugin_type.hpp"
 
 namespace mohhos::ipc {
@@ -40,6 +43,11 @@ struct Party {
   Generation generation;
   model::CapabilitySet capabilities; // granted; an application's: what its role gives it
   model::Acl acl;                    // granted; nothing of it is read for an application
+  // What it may publish; nothing: whatever it likes (an application).
+  std::optional<model::Events> events{};
+  // Of the rings that it sends on, when it does not say another size itself; 0: the usual. Up to
+  // this much it may also ask for.
+  std::uint64_t ring_bytes = 0;
 };
 
 // Whether `from` may send to `to`. Denied names the missing line and whose manifest it goes into.
@@ -53,11 +61,11 @@ struct ChannelRecord {
   std::uint64_t receiver = 0;
   std::uint64_t ring_bytes = 0;
   std::uint32_t ring_generation = 1; // rises when the sender is a new process
-  std::uint32_t reply_only = 0;      // 1: it exists only because the receiver may ask the sender
+  Lane lane = Lane::Normal;
 };
 
-using BrokerRecord =
-    std::variant<ChannelOpened, ChannelRefused, ChannelClosed, GroupReady, GroupStale>;
+using BrokerRecord = std::variant<ChannelOpened, ChannelRefused, ChannelClosed, GroupReady,
+                                  GroupStale, Subscribed, Deadlock, TapOpened>;
 
 // One record to one endpoint. When fds_of is not 0, that channel's descriptors go with it:
 // make_sender_end() or make_receiver_end(), as ChannelOpened::role says.
@@ -75,8 +83,9 @@ struct Plan {
 };
 
 struct BrokerLimits {
-  std::uint32_t channels_per_party = 256;
-  std::uint64_t ring_bytes_per_party = std::uint64_t{64} << 20; // of the channels it sends on
+  std::uint32_t channels_per_party = 512;
+  // Of the channels it sends on; the double of what its manifest asks for, if that is more.
+  std::uint64_t ring_bytes_per_party = std::uint64_t{128} << 20;
   std::uint32_t subscriptions_per_party = 256;
   std::uint64_t default_ring = kDefaultRing;
   std::uint64_t largest_ring = std::uint64_t{16} << 20;
@@ -106,6 +115,15 @@ public:
   [[nodiscard]] Plan open_group(PluginId asker, const OpenGroup& request);
   [[nodiscard]] Plan subscribe(PluginId asker, const Subscribe& request);
   [[nodiscard]] Plan close(PluginId asker, const CloseChannel& request);
+  [[nodiscard]] Plan waiting(PluginId asker, const Waiting& request);
+
+  // --- what operators ask ---
+
+  // Copies of what comes on this channel go to the recorder from now on. NotFound, Exists (there is
+  // a recorder already). [pure]
+  [[nodiscard]] Result<Plan> tap(ChannelId channel, PluginId recorder);
+  [[nodiscard]] Plan untap(ChannelId channel);
+
   // A memory of `make` could not be made: what to tell its asker instead. [pure]
   [[nodiscard]] Plan undo(ChannelId channel, const Error& why);
 
@@ -123,7 +141,7 @@ public:
   [[nodiscard]] std::vector<ChannelRecord> channels() const;
 
 private:
-  using Ends = std::pair<PluginId, PluginId>;                   // sender, receiver
+  using Ends = std::tuple<PluginId, PluginId, Lane>;            // sender, receiver
   using Subscription = std::pair<std::uint64_t, std::uint32_t>; // publisher (0: any), event
 
   struct Member {
@@ -133,23 +151,28 @@ private:
   };
   struct Channel {
     ChannelRecord record;
-    bool receiver_told = false; // by this broker
+    bool receiver_told = false; // by this broker, the process that is there now
+    bool sender_told = false;
     std::uint32_t sequence = 0; // of the request that made it
   };
 
   [[nodiscard]] Member* member(PluginId id);
   [[nodiscard]] const Member* find_target(const OpenChannel& request) const;
-  [[nodiscard]] Channel* channel_of(PluginId sender, PluginId receiver);
-  [[nodiscard]] Result<std::uint32_t> allow(const Party& from, const Party& to);
-  [[nodiscard]] Result<> within_limits(PluginId sender, PluginId receiver,
+  [[nodiscard]] Channel* channel_of(PluginId sender, PluginId receiver, Lane lane);
+  [[nodiscard]] Result<> allow(const Party& from, const Party& to, Lane lane);
+  [[nodiscard]] Result<> within_limits(const Party& sender, PluginId receiver,
                                        std::uint64_t ring_bytes) const;
-  [[nodiscard]] Result<Channel*> obtain(const Party& from, const Party& to,
+  [[nodiscard]] Result<Channel*> obtain(const Party& from, const Party& to, Lane lane,
                                         const LinkHeader& request, std::uint64_t ring_bytes,
                                         Plan& plan);
+  [[nodiscard]] Result<> check_event(const Party& asker, std::uint64_t publisher,
+                                     std::uint32_t event) const;
   void deliver_opened(Channel& channel, Role role, std::uint32_t sequence, Plan& plan);
   void deliver_closed(const ChannelRecord& channel, PluginId to, CloseReason reason, Plan& plan);
+  void deliver_restarted(PluginId party, Plan& plan);
   void deliver_stale(Plan& plan);
   void end_channel(std::uint64_t id, PluginId silent, CloseReason reason, Plan& plan);
+  [[nodiscard]] std::string name_of(PluginId id) const;
   [[nodiscard]] std::vector<const Member*> group_members(PluginId asker,
                                                          const OpenGroup& request) const;
 
@@ -158,6 +181,8 @@ private:
   std::map<std::uint64_t, Channel> channels_;
   std::map<Ends, std::uint64_t> by_ends_;
   std::map<PluginId, std::set<Subscription>> subscriptions_;
+  std::map<std::uint64_t, std::uint64_t> taps_; // channel, its copy
+  WaitGraph waits_;
   std::uint64_t next_channel_ = 1;
 };
 

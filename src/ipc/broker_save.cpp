@@ -9,7 +9,7 @@ namespace mohhos::ipc {
 namespace {
 
 constexpr std::uint32_t kMagic = 0x4B4F5242; // "BROK"
-constexpr std::uint32_t kVersion = 1;
+constexpr std::uint32_t kVersion = 2;
 
 struct SavedHead {
   std::uint32_t magic = kMagic;
@@ -35,7 +35,7 @@ void append(std::vector<std::byte>& bytes, const T& value) {
 Result<> judge(const ChannelRecord& record, std::uint64_t next_channel) {
   const bool sound = record.channel != 0 && record.channel < next_channel && record.sender != 0 &&
                      record.receiver != 0 && record.sender != record.receiver &&
-                     is_ring_size(record.ring_bytes);
+                     is_ring_size(record.ring_bytes) && record.lane <= Lane::Tap;
   if (!sound)
     return fail(Code::Malformed, "the broker's saved channel {} makes no sense", record.channel);
   return {};
@@ -66,7 +66,7 @@ Result<> Broker::restore(std::span<const std::byte> saved) {
     const auto record = reader.at<ChannelRecord>(offset);
     if (!record) return fail(Code::Malformed, "the broker's saved state ends after {} channels", i);
     TRY(judge(*record, head->next_channel));
-    const Ends ends{PluginId{record->sender}, PluginId{record->receiver}};
+    const Ends ends{PluginId{record->sender}, PluginId{record->receiver}, record->lane};
     if (channels_.contains(record->channel) || by_ends_.contains(ends))
       return fail(Code::Malformed, "the broker's saved channel {} is there twice", record->channel);
     channels_[record->channel] = Channel{.record = *record};

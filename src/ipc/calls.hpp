@@ -12,6 +12,7 @@
 
 #include "base/ids.hpp"
 #include "base/units.hpp"
+#include "ipc/message.hpp"
 
 namespace mohhos::ipc {
 
@@ -20,9 +21,18 @@ class Calls {
 public:
   explicit Calls(std::uint64_t first) : next_(first) {}
 
-  [[nodiscard]] std::uint64_t add(PluginId peer, Monotonic deadline, Callback callback) {
+  struct Pending {
+    PluginId peer;
+    ChannelId channel;
+    Priority priority{};
+    Monotonic deadline;
+    Callback callback;
+  };
+
+  [[nodiscard]] std::uint64_t add(PluginId peer, ChannelId channel, Priority priority,
+                                  Monotonic deadline, Callback callback) {
     const std::uint64_t number = next_++;
-    pending_.emplace(number, Pending{peer, deadline, std::move(callback)});
+    pending_.emplace(number, Pending{peer, channel, priority, deadline, std::move(callback)});
     if (deadline < next_deadline_) next_deadline_ = deadline;
     return number;
   }
@@ -34,6 +44,11 @@ public:
     Callback callback = std::move(found->second.callback);
     pending_.erase(found);
     return callback;
+  }
+  [[nodiscard]] std::optional<Pending> take(std::uint64_t number) {
+    auto found = pending_.extract(number);
+    if (!found) return std::nullopt;
+    return std::move(found.mapped());
   }
   void forget(std::uint64_t number) { pending_.erase(number); }
 
@@ -55,12 +70,6 @@ public:
   [[nodiscard]] bool empty() const { return pending_.empty(); }
 
 private:
-  struct Pending {
-    PluginId peer;
-    Monotonic deadline;
-    Callback callback;
-  };
-
   template <class Condition>
   std::vector<Callback> take_if(Condition condition) {
     std::vector<Callback> taken;

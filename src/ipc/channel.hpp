@@ -92,6 +92,10 @@ public:
   [[nodiscard]] const RingReceiver& ring() const noexcept { return ring_; }
   // The ring's next(); when it says Empty, a sender that waits for space hears of all of it. [any]
   [[nodiscard]] RingReceiver::Outcome next(View& view) noexcept;
+  // Whether next() would not say Empty. [any]
+  [[nodiscard]] bool ready() const noexcept {
+    return ring_.ready() || (loss_ == Loss::Oldest && ring_.overwritten());
+  }
   // Acknowledges, and rings if the sender sleeps for space. [any]
   void release(const View& view) noexcept;
   [[nodiscard]] int data_bell() const noexcept { return data_bell_.get(); }

@@ -2,8 +2,12 @@
 // receives on, the requests it waits for. The plugin host and libmohhos are built on this class.
 //
 // One thread. Nothing here calls back except receive() and call_and_wait(), and those never into
-// themselves: what arrives while something else is waited for is queued and delivered by the next
-// receive().
+// themselves: what arrives while something else is waited for stays in its ring, or is queued,
+// until the next receive().
+//
+// Between two endpoints lie up to one ring for each lane (link.hpp), opened when first used. A
+// ChannelId that open_channel() gave stands for all lanes of priorities; responses have a lane of
+// their own, so that a caller that waits need not take anything else out of its rings.
 //
 //   auto endpoint = Endpoint::open(std::move(link), {});
 //   auto tokenizer = endpoint->open_channel("tokenizer", deadline);
@@ -49,7 +53,9 @@ struct Message {
   PluginId sender;
   ChannelId channel;
   std::span<const std::byte> payload;
-  std::uint64_t end = 0; // Endpoint's own
+  std::uint64_t received_ns = 0; // CLOCK_MONOTONIC, when it was taken out of the ring
+  std::uint64_t end = 0;         // Endpoint's own
+  std::uint64_t number = 0;      // Endpoint's own
 
   [[nodiscard]] std::vector<std::byte> copy() const { return {payload.begin(), payload.end()}; }
 };
@@ -70,8 +76,8 @@ struct Answer {
   std::vector<std::byte> payload;
 };
 // Called once, from receive() or call_and_wait(). Errors: TimedOut, PeerGone, PeerRestarted,
-// PluginFailed (the peer answered 'no': its words). The message is released when the callback
-// returns.
+// Cancelled, BadState (a cycle of calls that wait for each other: the text names it), PluginFailed
+// (the peer answered 'no': its words). The message is released when the callback returns.
 using AnswerCallback = std::function<void(Result<const Message*>)>;
 
 // The end of a channel that we sent or received on. PeerRestarted: the peer is a new process, and
@@ -86,7 +92,9 @@ struct Ended {
 
 struct Delivered {
   std::uint32_t sent = 0;
-  std::uint32_t full = 0;    // members whose ring had no space in time
+  std::uint32_t full = 0; // members whose ring had no space in time
+  std::uint32_t dropped =
+      0; // members whose ring was full, for an event that says it may be dropped
   std::uint32_t refused = 0; // members that the ACLs keep apart from us
 };
 
@@ -103,8 +111,10 @@ struct EndpointSettings {
   // How long receive() looks at its rings before it sleeps. A wake-up costs the sender and the
   // receiver some 30 µs across cores; spinning costs this much CPU for every pause in the traffic.
   std::chrono::microseconds spin{50};
-  std::uint64_t ring_bytes = 0;         // of channels that we open; 0: the broker's default
-  std::size_t max_held_bytes = 1 << 20; // messages kept aside while call_and_wait() waits
+  std::uint64_t ring_bytes = 0; // of channels that we open; 0: the broker's default
+  bool huge_pages = false;      // for rings of 2 MiB and more, where the system has some
+  // A ring that is empty and was not used for this long gives its memory back.
+  std::chrono::milliseconds idle_after{5000};
 };
 
 class Endpoint {
@@ -123,6 +133,13 @@ public:
   // Delivered by receive(), after the last message of that channel.
   void on_ended(std::function<void(const Ended&)> callback);
 
+  // Requests that their asker has taken back; delivered by receive(), behind the request.
+  void on_cancel(std::function<void(const ReplyTo&)> callback);
+  // How long to look before sleeping, from now on. [loop]
+  void set_spin(std::chrono::microseconds spin);
+  // Of rings that we open from now on. [loop]
+  void set_rings(std::uint64_t ring_bytes, bool huge_pages);
+
   // --- channels to send on ---
 
   // The channel to a peer; asks the manager the first time. Denied (which ACL line is missing),
@@ -140,7 +157,8 @@ public:
 
   // Zero copy: fill the bytes, then commit() on the same channel, with no other call between. When
   // the ring is full: Refused at once for kNoWait, else waits until the deadline (TimedOut).
-  // PeerGone, Malformed (the peer broke the ring), TooLarge. [loop]
+  // PeerGone, Malformed (the peer broke the ring), TooLarge. The first message of another priority
+  // than normal opens a lane for it, with open_channel()'s errors. [loop]
   [[nodiscard]] Result<std::span<std::byte>> loan(ChannelId channel, std::uint32_t size,
                                                   const Outgoing& about, Monotonic deadline);
   // Publishes what was loaned; returns the message's id. [loop]
@@ -148,6 +166,10 @@ public:
   // Both in one, with a copy. [loop]
   [[nodiscard]] Result<std::uint64_t> send(ChannelId channel, const Outgoing& about,
                                            std::span<const std::byte> bytes, Monotonic deadline);
+
+  // Wakes every receiver that a send may have come too early to see asleep. receive(), rest() and
+  // prepare_wait() do this; call it when none of them follows soon. [loop]
+  void flush();
 
   // --- receive ---
 
@@ -159,6 +181,16 @@ public:
   void release(const Message& message);
   // Makes the running receive() return nothing as soon as the present callback ends. [loop]
   void interrupt();
+  // While held, receive() gives no messages but answers to their callbacks: what comes stays in its
+  // ring, and is not begun. [loop]
+  void hold_messages(bool hold);
+
+  // Waits as receive() does, and takes nothing out: true when there may be something to do, false
+  // when the deadline has passed. [loop]
+  [[nodiscard]] bool rest(Monotonic deadline);
+  // An eventfd of the caller's that ends rest() and receive() whenever it is written to; never
+  // read. [loop]
+  [[nodiscard]] Result<> wake_by(int eventfd);
 
   // For a loop of one's own: when prepare_wait() says true there is nothing to do until wait_fd()
   // is readable or next_deadline() has passed; then receive(kNoWait) until it gives nothing. [loop]
@@ -169,12 +201,15 @@ public:
   // --- requests ---
 
   // Sends a request; the callback gets the answer or a typed end, at the latest at the deadline.
-  // [loop]
-  [[nodiscard]] Result<> call(ChannelId channel, const Outgoing& about,
-                              std::span<const std::byte> bytes, Monotonic deadline,
-                              AnswerCallback callback);
-  // The same, and waits. Messages that arrive meanwhile are kept (copied) for the next receive().
-  // [loop]
+  // Returns the request's number. [loop]
+  [[nodiscard]] Result<std::uint64_t> call(ChannelId channel, const Outgoing& about,
+                                           std::span<const std::byte> bytes, Monotonic deadline,
+                                           AnswerCallback callback);
+  // Takes a request back: its callback gets Cancelled (in the next receive()), and the peer is told
+  // if there is room for that. NotFound: it has ended. [loop]
+  [[nodiscard]] Result<> cancel(std::uint64_t number);
+  // The same as call(), and waits. Messages that arrive meanwhile stay in their rings. A call that
+  // waits for one that waits for us ends with BadState. [loop]
   [[nodiscard]] Result<Answer> call_and_wait(ChannelId channel, const Outgoing& about,
                                              std::span<const std::byte> bytes, Monotonic deadline);
   // Answers a request, on a channel of our own to the asker that is opened the first time.
@@ -190,8 +225,10 @@ public:
   // To every subscriber of the event. [loop]
   [[nodiscard]] Result<Delivered> publish(std::uint32_t event, const Outgoing& about,
                                           std::span<const std::byte> bytes, Monotonic deadline);
-  // From now on, these events of this publisher (PluginId{}: of anybody). [loop]
-  [[nodiscard]] Result<> subscribe(PluginId publisher, std::span<const std::uint32_t> events);
+  // From now on, these events of this publisher (PluginId{}: of anybody). NotFound: nobody there
+  // publishes one of them. [loop]
+  [[nodiscard]] Result<> subscribe(PluginId publisher, std::span<const std::uint32_t> events,
+                                   Monotonic deadline);
 
   // --- the link ---
 

@@ -1,29 +1,30 @@
-// Receiving: polled rings first, then the queue of what the link said, then spinning, then sleep.
+// Receiving: the rings that are active, by rank and in turn, and what becomes of a message that is
+// the Endpoint's own affair.
 //
 // A ring is either active (polled by us, not armed) or idle (armed: its sender rings). A sleep arms
 // the active ones only, so a thousand idle channels cost nothing; a bell makes one active again.
 #include <algorithm>
+#include <cstring>
 
 #include "base/check.hpp"
 #include "ipc/endpoint_state.hpp"
 #include "ipc/shared_word.hpp"
+#include "ipc/tap.hpp"
 
 namespace mohhos::ipc {
 namespace {
 
-constexpr std::uint32_t kFairShare =
-    16; // messages in a row from one channel while others have some
-constexpr std::uint32_t kReceivesPerPoll =
-    256; // a busy ring must not starve the link and the idle channels
-constexpr std::uint32_t kBellStorm = 1000;
+// Messages in a row from one channel while others of its rank have some.
+constexpr std::uint32_t kFairShare = 16;
+// A busy ring must not starve the link and the idle channels.
+constexpr std::uint32_t kReceivesPerPoll = 256;
 
 Monotonic now() {
   return std::chrono::steady_clock::now();
 }
 
-bool has_work(const Receiving& channel) {
-  const RingReceiver& ring = channel.channel.ring();
-  return ring.ready() || channel.calls_fail || (channel.ending && ring.all_released());
+View view_of(const Message& message) {
+  return {.info = {}, .payload = {}, .end = message.end, .number = message.number};
 }
 
 } // namespace
@@ -40,27 +41,52 @@ void Endpoint::State::activate(Receiving& channel) {
   if (channel.active) return;
   channel.channel.ring().disarm();
   channel.active = true;
-  active.push_back(&channel);
+  services[rank_of(channel.lane)].active.push_back(&channel);
+}
+
+void Endpoint::State::deactivate(Receiving& channel) {
+  channel.active = false;
+  std::erase(services[rank_of(channel.lane)].active, &channel);
 }
 
 // --- messages ---
 
 Endpoint::State::Next Endpoint::State::next_message(Message& message) {
-  for (std::size_t empty = 0; empty < active.size();) {
-    if (turn >= active.size()) turn = 0;
-    Receiving& from = *active[turn];
-    const std::size_t before = active.size();
+  for (;;) {
+    bool others = false; // have messages perhaps, and no credit
+    for (Service& service : served()) {
+      if (service.active.empty()) continue;
+      if (service.credit == 0) {
+        others = true;
+        continue;
+      }
+      const Next next = next_of(service, message);
+      if (next == Next::Nothing) continue;
+      --service.credit;
+      return next;
+    }
+    if (!others) return Next::Nothing;
+    for (std::size_t rank = 0; rank < services.size(); ++rank)
+      services[rank].credit = kShares[rank];
+  }
+}
+
+Endpoint::State::Next Endpoint::State::next_of(Service& service, Message& message) {
+  for (std::size_t empty = 0; empty < service.active.size();) {
+    if (service.turn >= service.active.size()) service.turn = 0;
+    Receiving& from = *service.active[service.turn];
+    const std::size_t before = service.active.size();
     const Next next = take_from(from, message);
     if (next != Next::Nothing) {
-      if (++taken >= kFairShare) {
-        taken = 0;
-        ++turn;
+      if (++service.taken >= kFairShare) {
+        service.taken = 0;
+        ++service.turn;
       }
       return next;
     }
-    taken = 0;
-    if (active.size() == before) { // else it ended, and another one has its place
-      ++turn;
+    service.taken = 0;
+    if (service.active.size() == before) { // else it ended, and another one has its place
+      ++service.turn;
       ++empty;
     }
   }
@@ -82,41 +108,104 @@ Endpoint::State::Next Endpoint::State::take_from(Receiving& from, Message& messa
   ++counters.received;
   from.idle_bells = 0;
   if (view.info.generation == 0) view.info.generation = from.peer.generation.value;
-  if (view.info.type == MessageType::DataResponse && view.info.correlation != 0) {
-    if (!take_answer(from, view)) ++counters.late_answers;
-    return Next::Again;
-  }
-  if (from.reply_only) {
-    from.channel.release(view); // nobody will see it
-    break_receiving(from, Breach::NotAReply);
-    return Next::Nothing;
-  }
+  const std::uint64_t time = clock.now();
   message = {.info = view.info,
              .sender = from.peer.id,
              .channel = from.id,
              .payload = view.payload,
-             .end = view.end};
-  return Next::Message;
+             .received_ns = time,
+             .end = view.end,
+             .number = view.number};
+  // A clock of another process, and hostile perhaps: what comes from the future took no time.
+  from.channel.ring().note_latency(time > view.info.timestamp_ns ? time - view.info.timestamp_ns
+                                                                 : 0);
+  if (from.tap) [[unlikely]]
+    copy_to_tap(from, message);
+  if (from.lane == Lane::Reply && view.info.type != MessageType::DataResponse) {
+    release(from, message); // nobody will see it
+    break_receiving(from, Breach::NotAReply);
+    return Next::Nothing;
+  }
+  if (view.info.correlation == 0) [[likely]]
+    return Next::Message;
+  return take_itself(from, message) ? Next::Again : Next::Message;
+}
+
+bool Endpoint::State::take_itself(Receiving& from, const Message& message) {
+  if (message.info.type == MessageType::DataResponse) {
+    take_answer(from, message);
+    return true;
+  }
+  if (message.info.cancels) {
+    release(from, message);
+    if (on_cancel) on_cancel(reply_to(message));
+    return true;
+  }
+  // The answer would interest nobody any more.
+  if (message.info.deadline_ns != 0 && message.info.deadline_ns < message.received_ns) {
+    ReceiverCounters& mine = from.channel.ring().counters();
+    store_relaxed(&mine.expired, mine.expired + 1);
+    release(from, message);
+    return true;
+  }
+  return false;
 }
 
 // The callback may do anything, also end this channel: nothing of it is used afterwards but its id.
-bool Endpoint::State::take_answer(Receiving& from, const View& view) {
-  const Message message{.info = view.info,
-                        .sender = from.peer.id,
-                        .channel = from.id,
-                        .payload = view.payload,
-                        .end = view.end};
-  const auto callback = calls.take(view.info.correlation, from.peer.id);
-  if (callback && view.info.failed) {
+void Endpoint::State::take_answer(Receiving& from, const Message& message) {
+  const auto callback = calls.take(message.info.correlation, from.peer.id);
+  if (!callback) ++counters.late_answers;
+  if (callback && message.info.failed) {
     const std::vector<std::byte> words = message.copy();
     (*callback)(fail(Code::PluginFailed, "{}: {}", from.peer.name,
                      std::string_view(reinterpret_cast<const char*>(words.data()), words.size())));
   } else if (callback) {
     (*callback)(&message);
   }
-  if (Receiving* const still = find_receiving(message.channel))
-    still->channel.release(View{.info = {}, .payload = {}, .end = message.end});
-  return callback.has_value();
+  if (Receiving* const still = find_receiving(message.channel)) release(*still, message);
+}
+
+// Never waits for the recorder: what it has no room for is counted and told with the next copy.
+void Endpoint::State::copy_to_tap(Receiving& from, const Message& message) {
+  Sending* const tap = find_sending(from.tap);
+  if (tap == nullptr) { // the recorder is gone
+    from.tap = {};
+    return;
+  }
+  RingSender& ring = tap->channel.ring();
+  const MessageInfo& info = message.info;
+  const unsigned flags = (info.failed ? kTapFailed : 0U) | (info.cancels ? kTapCancels : 0U) |
+                         (info.redelivered ? kTapRedelivered : 0U);
+  const TapHeader header{.channel = from.id.value,
+                         .id = info.id,
+                         .sender = message.sender.value,
+                         .sent_ns = info.timestamp_ns,
+                         .received_ns = message.received_ns,
+                         .correlation = info.correlation,
+                         .deadline_ns = info.deadline_ns,
+                         .attachment = info.attachment,
+                         .missed = ring.counters().dropped - from.tap_told,
+                         .type = static_cast<std::uint32_t>(info.type),
+                         .priority = static_cast<std::uint32_t>(info.priority),
+                         .event = info.event,
+                         .generation = info.generation,
+                         .flags = flags,
+                         .lane = static_cast<std::uint32_t>(from.lane)};
+  const std::uint64_t size = sizeof header + message.payload.size();
+  std::span<std::byte> space;
+  if (size > UINT32_MAX ||
+      ring.loan(static_cast<std::uint32_t>(size), {}, space) != RingSender::Outcome::Ok) {
+    ++ring.counters().dropped;
+    return;
+  }
+  std::memcpy(space.data(), &header, sizeof header);
+  std::ranges::copy(message.payload, space.begin() + sizeof header);
+  from.tap_told = ring.counters().dropped;
+  tap->channel.commit();
+  if (!tap->owes_look) {
+    tap->owes_look = true;
+    unlooked.push_back(tap->id);
+  }
 }
 
 void Endpoint::State::break_receiving(Receiving& channel, Breach breach) {
@@ -133,8 +222,7 @@ void Endpoint::State::break_receiving(Receiving& channel, Breach breach) {
   if (channel.channel.ring().all_released()) {
     end_receiving(channel.id);
   } else {
-    std::erase(active, &channel); // release() of the last message ends it
-    channel.active = false;
+    deactivate(channel); // release() of the last message ends it
   }
 }
 
@@ -143,24 +231,24 @@ void Endpoint::State::end_receiving(ChannelId id) {
   CHECK(found != receiving.end());
   Receiving& channel = *found->second;
   fail_calls(channel.peer.id, *channel.ending);
-  ends.push_back({id, channel.peer.id, Role::Receive, *channel.ending});
+  const bool told = channel.lane == Lane::Normal || channel.lane == Lane::Lossy ||
+                    channel.ending->code == Code::Malformed;
+  if (told) ends.push_back({id, channel.peer.id, Role::Receive, *channel.ending});
   waiter.remove_bell(channel.channel.data_bell());
-  std::erase(active, &channel);
+  deactivate(channel);
   if (last_receiving == &channel) last_receiving = nullptr;
   receiving.erase(found);
 }
 
+void Endpoint::State::release(Receiving& from, const Message& message) {
+  from.channel.release(view_of(message));
+}
+
 void Endpoint::release(const Message& message) {
   State& state = *state_;
-  if (message.end == 0) { // was copied aside by call_and_wait()
-    std::erase_if(state.held_out, [&](const HeldMessage& held) {
-      return held.message.channel == message.channel && held.message.info.id <= message.info.id;
-    });
-    return;
-  }
   Receiving* const from = state.find_receiving(message.channel);
   CHECK(from != nullptr); // a channel lives until its messages are released
-  from->channel.release(View{.info = {}, .payload = {}, .end = message.end});
+  state.release(*from, message);
   if (!from->ending || !from->channel.ring().all_released()) return;
   if (from->channel.ring().breach() != Breach::None)
     state.end_receiving(from->id);
@@ -172,15 +260,14 @@ void Endpoint::release(const Message& message) {
 
 Result<std::optional<Message>> Endpoint::receive(Monotonic deadline) {
   State& state = *state_;
-  if (!state.unwoken.empty()) state.wake_receivers();
+  if (state.more_sent) state.look_at_receivers();
   for (;;) {
     if (state.until_poll-- == 0) {
       state.until_poll = kReceivesPerPoll;
-      state.note(state.waiter.wait(kNoWait));
+      (void)state.note(state.waiter.wait(kNoWait));
       state.expire(now());
     }
     if (state.deliver() && std::exchange(state.interrupted, false)) return std::nullopt;
-    if (!state.held.empty()) return state.take_held();
     Message message;
     switch (state.next_message(message)) {
     case State::Next::Message: return message;
@@ -190,14 +277,12 @@ Result<std::optional<Message>> Endpoint::receive(Monotonic deadline) {
       if (!state.wait(deadline)) return std::nullopt;
     }
     if (std::exchange(state.interrupted, false)) return std::nullopt;
+    if (std::exchange(state.woken, false)) return std::nullopt;
   }
 }
 
-Message Endpoint::State::take_held() {
-  held_bytes -= held.front().payload.size();
-  held_out.push_back(std::move(held.front()));
-  held.pop_front();
-  return held_out.back().message;
+void Endpoint::hold_messages(bool hold) {
+  state_->holding = hold;
 }
 
 void Endpoint::interrupt() {
@@ -232,83 +317,6 @@ void Endpoint::State::deliver_finished() {
 void Endpoint::State::expire(Monotonic time) {
   for (AnswerCallback& callback : calls.take_expired(time))
     finished.push_back({std::move(callback), {Code::TimedOut, "no answer came in time"}});
-}
-
-// --- sleeping ---
-
-void Endpoint::State::note(std::span<const Wake> wakes) {
-  for (const Wake wake : wakes) {
-    if (wake.kind == WakeKind::Link) {
-      read_link();
-    } else if (wake.kind == WakeKind::Data) {
-      Receiving* const channel = find_receiving(ChannelId{wake.channel});
-      if (channel == nullptr) continue;
-      activate(*channel);
-      if (!channel->channel.ring().ready() && ++channel->idle_bells > kBellStorm)
-        break_receiving(*channel, Breach::BellStorm);
-    }
-  }
-}
-
-bool Endpoint::State::anything_ready() const {
-  if (!records.empty() || !ends.empty() || !finished.empty() || !held.empty() || link_error)
-    return true;
-  return std::ranges::any_of(active, [](const Receiving* channel) { return has_work(*channel); });
-}
-
-bool Endpoint::State::arm(std::optional<PluginId> only) {
-  const auto chosen = [&](const Receiving* channel) { return !only || channel->peer.id == *only; };
-  for (Receiving* const channel : active)
-    if (chosen(channel)) channel->channel.ring().arm();
-  store_load_fence(); // the senders: commit(), fence, load of armed in must_wake()
-  const bool ready =
-      only ? std::ranges::any_of(
-                 active, [&](auto* channel) { return chosen(channel) && has_work(*channel); })
-           : anything_ready();
-  for (Receiving* const channel : active) {
-    if (!chosen(channel)) continue;
-    if (ready) channel->channel.ring().disarm();
-    channel->active = ready;
-  }
-  if (!ready) std::erase_if(active, chosen);
-  return !ready;
-}
-
-bool Endpoint::State::wait(Monotonic deadline) {
-  wake_receivers();
-  if (deadline == kNoWait) {
-    note(waiter.wait(kNoWait));
-    expire(now());
-    return anything_ready();
-  }
-  Monotonic time = now();
-  const Monotonic limit = std::min(deadline, calls.next_deadline());
-  const Monotonic spin_until = std::min(limit, active.empty() ? time : time + settings.spin);
-  for (std::uint32_t look = 1; time < spin_until; ++look) {
-    if (anything_ready()) return true;
-    spin_pause();
-    if (look % kSpinsPerPoll != 0) continue;
-    note(waiter.wait(kNoWait));
-    time = now();
-  }
-  if (time < limit && arm()) {
-    ++counters.sleeps;
-    note(waiter.wait(limit));
-    time = now();
-  }
-  expire(time);
-  return time < deadline || anything_ready();
-}
-
-int Endpoint::wait_fd() const {
-  return state_->waiter.fd();
-}
-bool Endpoint::prepare_wait() {
-  state_->wake_receivers();
-  return state_->arm();
-}
-Monotonic Endpoint::next_deadline() const {
-  return state_->calls.next_deadline();
 }
 
 } // namespace mohhos::ipc

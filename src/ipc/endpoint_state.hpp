@@ -1,7 +1,9 @@
-// The inside of an Endpoint, shared by its three files: endpoint.cpp (link, channels, sending),
-// endpoint_receive.cpp (receiving and sleeping), endpoint_calls.cpp (requests and groups).
+// The inside of an Endpoint, shared by its files: endpoint.cpp (link, channels), endpoint_send.cpp
+// (sending), endpoint_receive.cpp (messages out of rings), endpoint_wait.cpp (spinning, sleeping),
+// endpoint_calls.cpp (requests), endpoint_groups.cpp (broadcast, events).
 #pragma once
 
+#include <array>
 #include <deque>
 #include <map>
 #include <unordered_map>
@@ -10,40 +12,70 @@
 #include "ipc/channel.hpp"
 #include "ipc/endpoint.hpp"
 #include "ipc/waiter.hpp"
+#include "model/messaging.hpp"
 
 namespace mohhos::ipc {
 
 struct Sending {
   ChannelId id;
   Peer peer;
+  Lane lane = Lane::Normal;
   SendingChannel channel;
-  bool more = false;    // of the open loan
-  bool unwoken = false; // in State::unwoken
+  std::array<ChannelId, 4> lanes{}; // of the Normal lane: the other priorities', once opened
+  ChannelId lent;                   // whose loan is open: this one's, or one of `lanes`
+  bool more = false;                // of the open loan
+  bool owes_look = false;           // in State::unlooked
+  std::uint64_t seen_head = 0;      // at the last look for idle rings
+  std::uint64_t returned_head = 0;  // when its memory was given back
 };
 
 struct Receiving {
   ChannelId id;
   Peer peer;
-  bool reply_only = false;
+  Lane lane = Lane::Normal;
   ReceivingChannel channel;
-  bool active = true;              // in State::active, its ring not armed
+  bool active = true;              // in its Service's `active`, its ring not armed
   std::uint32_t idle_bells = 0;    // rings in a row without a message
+  ChannelId tap;                   // copies go there, for a recorder
+  std::uint64_t tap_told = 0;      // of the copies it missed, those it knows of
   std::optional<Error> ending;     // ends with this once it is empty and all is released
   std::optional<Error> calls_fail; // once it is empty: no more answers will come from this peer
 };
 
-struct HeldMessage {
-  Message message;
-  std::vector<std::byte> payload;
+// The rings of one rank, polled in turn. Ranks: responses, then the priorities from urgent to low.
+// A rank is served while it has credit, the highest first; when no rank that has messages has
+// credit left, all get theirs anew. So under load they share as kShares says, and nobody starves.
+struct Service {
+  std::vector<Receiving*> active;
+  std::size_t turn = 0;     // in active
+  std::uint32_t taken = 0;  // messages in a row from active[turn]
+  std::uint32_t credit = 0; // messages
 };
+inline constexpr std::array<std::uint32_t, 5> kShares = {1024, 64, 16, 4, 1};
+[[nodiscard]] constexpr std::size_t rank_of(Lane lane) {
+  switch (lane) {
+  case Lane::Reply: return 0;
+  case Lane::Urgent: return 1;
+  case Lane::High: return 2;
+  case Lane::Low: return 4;
+  case Lane::Normal:
+  case Lane::Lossy:
+  case Lane::Tap: break;
+  }
+  return 3;
+}
 
 struct FinishedCall {
   AnswerCallback callback;
   Error why;
 };
 
+struct GroupMember {
+  ChannelId channel;
+  model::Lossiness loss = model::Lossiness::None;
+};
 struct Group {
-  std::vector<ChannelId> channels;
+  std::vector<GroupMember> members;
   std::uint32_t refused = 0;
 };
 using GroupKey = std::pair<GroupKind, std::uint32_t>;
@@ -52,6 +84,13 @@ inline constexpr auto kOpenTime =
     std::chrono::seconds(2); // for the manager's answer, where the caller gives none
 
 inline constexpr std::uint32_t kSpinsPerPoll = 64; // looks at the rings for each look at the epoll
+
+// A commit looks at its receiver without a fence and can come a moment too early (ring.hpp). So who
+// goes to sleep looks at its rings once more after this time, which no store takes to arrive.
+inline constexpr auto kLookAgain = std::chrono::milliseconds(1);
+
+// A call that waits this long tells the manager, which knows whether it can ever end.
+inline constexpr auto kTellWaiting = std::chrono::milliseconds(5);
 
 // Whether this is the answer to what was asked, or the manager's refusal as an error.
 [[nodiscard]] Result<> check_answer(const LinkRecord& record, LinkType expected);
@@ -75,46 +114,67 @@ struct Endpoint::State {
     return ask(std::as_bytes(std::span(&question, 1)), question.header.sequence, deadline);
   }
 
-  // endpoint.cpp: sending
+  // endpoint_send.cpp
   [[nodiscard]] Sending* find_sending(ChannelId id);
-  [[nodiscard]] Sending* sending_to(PluginId peer);
+  [[nodiscard]] Sending* sending_to(PluginId peer, Lane lane = Lane::Normal);
   [[nodiscard]] Result<ChannelId> open_channel(const OpenChannel& question, Monotonic deadline);
+  // The ring of this lane beside `base`, opened the first time.
+  [[nodiscard]] Result<Sending*> lane_beside(Sending& base, Lane lane, Monotonic deadline);
   [[nodiscard]] Result<> wait_for_space(ChannelId id, std::uint32_t size, const Outgoing& about,
                                         Monotonic deadline, std::span<std::byte>& bytes);
+  [[nodiscard]] Error break_sending(Sending& out);
   void end_sending(ChannelId id, Error why);
-  // Receivers that a send with `more` left asleep: before anything here waits, and when the caller
-  // comes back.
-  void wake_receivers() noexcept;
+  // The looks for certain that commits owe: before anything here waits, and when the caller comes
+  // back after a send with `more`.
+  void look_at_receivers() noexcept;
+  // Memory of rings that have been idle since the last time.
+  void return_idle_memory(Monotonic now);
 
   // endpoint_receive.cpp
   enum class Next : std::uint8_t { Message, Again, Nothing };
   [[nodiscard]] Next next_message(Message& message);
+  [[nodiscard]] Next next_of(Service& service, Message& message);
   [[nodiscard]] Next take_from(Receiving& from, Message& message);
-  [[nodiscard]] bool take_answer(Receiving& from, const View& view);
+  // Messages that are the Endpoint's own affair; whether this was one (it is released then).
+  [[nodiscard]] bool take_itself(Receiving& from, const Message& message);
+  void take_answer(Receiving& from, const Message& message);
+  void release(Receiving& from, const Message& message);
+  void copy_to_tap(Receiving& from, const Message& message);
   void break_receiving(Receiving& channel, Breach breach);
   void end_receiving(ChannelId id);
   // Callbacks for what was queued; whether there were any.
   bool deliver();
   void deliver_finished();
-  [[nodiscard]] Message take_held();
   void expire(Monotonic now);
-  void note(std::span<const Wake> wakes);
-  [[nodiscard]] bool anything_ready() const;
-  // Arms the active rings (of one peer, or all). True: nothing came meanwhile, and the bells will
-  // tell.
-  [[nodiscard]] bool arm(std::optional<PluginId> only = {});
-  // Spins, then sleeps, until there may be something to do; false when the deadline has passed.
-  [[nodiscard]] bool wait(Monotonic deadline);
   [[nodiscard]] Receiving* find_receiving(ChannelId id);
   void activate(Receiving& channel);
+  void deactivate(Receiving& channel);
+  [[nodiscard]] std::span<Service> served() {
+    return std::span(services).first(holding ? 1 : services.size());
+  }
+
+  // endpoint_wait.cpp
+  // Whether anything rang.
+  bool note(std::span<const Wake> wakes);
+  [[nodiscard]] bool anything_ready();
+  // Arms the active rings that are served (or one). True: nothing came meanwhile, and the bells
+  // will tell.
+  [[nodiscard]] bool arm(const Receiving* only = nullptr);
+  void look_again(Monotonic now);
+  // Spins, then sleeps, until there may be something to do; false when the deadline has passed.
+  [[nodiscard]] bool wait(Monotonic deadline);
+  [[nodiscard]] bool spin(Monotonic until);
+  [[nodiscard]] Monotonic own_deadline() const;
 
   // endpoint_calls.cpp
   void fail_calls(PluginId peer, const Error& why);
   // Answers that the peer sent before it died are still read.
   void fail_calls_once_drained(PluginId peer, const Error& why);
-  // Until the callee's answer is there; reads the callee's channels only.
+  void take_deadlock(const Deadlock& record);
+  // Until the callee's answer is there; reads the callee's responses only.
   void wait_for_answer(PluginId callee, const std::optional<Result<Answer>>& answer);
-  [[nodiscard]] bool read_from(PluginId callee);
+  [[nodiscard]] Receiving* responses_of(PluginId peer);
+  // endpoint_groups.cpp
   [[nodiscard]] Result<const Group*> find_group(const OpenGroup& question, Monotonic deadline);
 
   sys::Fd link;
@@ -123,27 +183,36 @@ struct Endpoint::State {
   EndpointCounters counters;
   std::uint32_t sequence = 0;
 
+  FastClock clock;
+
   std::unordered_map<std::uint64_t, std::unique_ptr<Sending>> sending;
-  std::unordered_map<PluginId, ChannelId> sending_by_peer;
+  std::map<std::pair<PluginId, Lane>, ChannelId> sending_by_peer;
   Sending* last_sending = nullptr;
-  std::vector<ChannelId> unwoken;
+  std::vector<ChannelId> unlooked; // channels that owe a look at their receiver
+  bool more_sent = false;          // one of them did not look at all
+  bool sent_lately = false;        // since the last look for idle rings
+  Monotonic idle_look = Monotonic::max();
+
   std::unordered_map<std::uint64_t, std::unique_ptr<Receiving>> receiving;
   Receiving* last_receiving = nullptr;
-  std::vector<Receiving*> active; // polled; the others are armed and ring
-  std::size_t turn = 0;           // in active
-  std::uint32_t taken = 0;        // messages in a row from active[turn]
-  std::uint32_t until_poll = 0;   // receives until the next look at the epoll
+  std::array<Service, kShares.size()> services;
+  bool holding = false;
+  std::uint32_t until_poll = 0; // receives until the next look at the epoll
+  struct Asleep {
+    ChannelId channel;
+    Monotonic look_at;
+  };
+  std::deque<Asleep> asleep; // armed lately, the earliest first
+  bool woken = false;        // by wake_by()'s eventfd
 
   Calls<AnswerCallback> calls;
+  std::uint64_t blocking_call = 0; // the number of the one that call_and_wait() waits for
   std::map<GroupKey, Group> groups;
 
   // What arrived and waits for receive() to deliver it.
   std::deque<LinkRecord> records;
   std::deque<Ended> ends;
   std::deque<FinishedCall> finished;
-  std::deque<HeldMessage> held;     // for the next receive()
-  std::deque<HeldMessage> held_out; // given by receive(), not released
-  std::size_t held_bytes = 0;
   std::optional<LinkRecord> link_answer; // to the question that ask() waits for
   std::uint32_t asked = 0;               // its sequence; 0: nobody asks
   std::optional<Error> link_error;
@@ -151,6 +220,7 @@ struct Endpoint::State {
 
   std::function<void(const LinkRecord&)> on_record;
   std::function<void(const Ended&)> on_ended;
+  std::function<void(const ReplyTo&)> on_cancel;
 };
 
 } // namespace mohhos::ipc

@@ -16,7 +16,7 @@
 
 namespace mohhos::ipc {
 
-inline constexpr std::uint32_t kLinkVersion = 1;
+inline constexpr std::uint32_t kLinkVersion = 2;
 inline constexpr std::size_t kNameSize = 64;
 inline constexpr std::size_t kTextSize = 1024;
 inline constexpr std::size_t kGroupMax = 128;
@@ -31,6 +31,9 @@ enum class LinkType : std::uint16_t {
   GroupStale,     // who belongs to a group may have changed: ask again before the next broadcast
   SetConfig,      // one key and value; before Operate{Init} all of them, later the changed one
   Welcome,        // first record to an application: its own id
+  Subscribed,     // answer to Subscribe
+  Deadlock,       // to a Waiting: it closes a cycle of calls that wait for each other
+  TapOpened,      // copy what comes on one channel into another one, for a recorder; or stop it
   // endpoint → manager
   Done = 64, // answer to Operate
   OpenChannel,
@@ -40,6 +43,7 @@ enum class LinkType : std::uint16_t {
   LogLine,
   Refused,   // the plugin's own SIGSYS handler: a call that the second filter stopped
   LastWords, // why this process is about to die
+  Waiting,   // a blocking call that takes long: for whom
 };
 
 enum class Operation : std::uint32_t { Init = 1, Start, Stop, Unload, Configure };
@@ -69,11 +73,30 @@ struct Done {
 
 enum class Role : std::uint32_t { Send = 1, Receive = 2 };
 
+// A lane is a ring of its own between the same two ends. The first four are the priorities of
+// messages, by number; the others are opened by what they are for: responses, events of which the
+// oldest may be lost, and copies for a recorder.
+enum class Lane : std::uint32_t {
+  Low = 0,
+  Normal = 1,
+  High = 2,
+  Urgent = 3,
+  Reply = 4,
+  Lossy = 5,
+  Tap = 6,
+};
+inline constexpr std::size_t kLaneCount = 7;
+[[nodiscard]] constexpr bool is_priority(Lane lane) {
+  return lane <= Lane::Urgent;
+}
+
 // Ask for a channel to send on. By id, or by name when target_id is 0.
 struct OpenChannel {
   LinkHeader header{.type = LinkType::OpenChannel, .size = sizeof(OpenChannel)};
   std::uint64_t target_id = 0;
   std::uint64_t ring_bytes = 0; // wish; 0: the default. A power of two between the broker's bounds
+  Lane lane = Lane::Normal;     // a priority's or Reply
+  std::uint32_t reserved = 0;
   char target_name[kNameSize] = {};
 };
 
@@ -86,7 +109,7 @@ struct ChannelOpened {
   std::uint32_t peer_type = 0; // model::PluginType; 0xFFFFFFFF: an application
   std::uint32_t peer_generation = 0;
   std::uint32_t ring_generation = 0; // rises when the sending side is a new process
-  std::uint32_t reply_only = 0; // 1: carries responses only; the receiver holds the sender to it
+  Lane lane = Lane::Normal;
   std::uint32_t reserved = 0;
   char peer_name[kNameSize] = {};
 };
@@ -98,8 +121,8 @@ struct ChannelRefused {
   char text[kTextSize] = {};
 };
 
-// PeerRestarted: the other side is a new process; the channel and what is unread in it go on. The
-// others end it.
+// PeerRestarted: the other side's process died, and a new one will come; the channel and what is
+// unread in it go on. The others end it.
 enum class CloseReason : std::uint32_t { PeerGone = 1, PeerRestarted = 2, Broken = 3, Revoked = 4 };
 
 struct ChannelClosed {
@@ -132,6 +155,7 @@ struct GroupReady {
   std::uint32_t refused = 0; // members that the ACLs keep apart from us
   std::uint32_t count = 0;
   std::uint64_t channels[kGroupMax] = {};
+  std::uint8_t losses[kGroupMax] = {}; // model::Lossiness, for SubscribersOfEvent
 };
 
 struct GroupStale {
@@ -143,6 +167,27 @@ struct Subscribe {
   std::uint64_t publisher_id = 0; // 0: whoever publishes
   std::uint32_t count = 0;
   std::uint32_t events[31] = {};
+};
+
+struct Subscribed {
+  LinkHeader header{.type = LinkType::Subscribed, .size = sizeof(Subscribed)};
+};
+
+struct Waiting {
+  LinkHeader header{.type = LinkType::Waiting, .size = sizeof(Waiting)};
+  std::uint64_t peer_id = 0; // 0: for nobody any more
+};
+
+struct Deadlock {
+  LinkHeader header{.type = LinkType::Deadlock, .size = sizeof(Deadlock)};
+  std::uint64_t peer_id = 0; // the one that was waited for
+  char text[kTextSize] = {}; // who waits for whom
+};
+
+struct TapOpened {
+  LinkHeader header{.type = LinkType::TapOpened, .size = sizeof(TapOpened)};
+  std::uint64_t channel_id = 0;
+  std::uint64_t tap_channel_id = 0; // one that the addressee sends on; 0: no more copies
 };
 
 struct SetConfig {
@@ -193,6 +238,8 @@ static_assert(kIsLinkRecord<Operate> && kIsLinkRecord<Done> && kIsLinkRecord<Ope
               kIsLinkRecord<ChannelClosed> && kIsLinkRecord<CloseChannel> &&
               kIsLinkRecord<OpenGroup> && kIsLinkRecord<GroupReady> && kIsLinkRecord<GroupStale> &&
               kIsLinkRecord<Subscribe> && kIsLinkRecord<SetConfig> && kIsLinkRecord<Welcome> &&
-              kIsLinkRecord<LogLine> && kIsLinkRecord<RefusedCall> && kIsLinkRecord<LastWords>);
+              kIsLinkRecord<Subscribed> && kIsLinkRecord<Waiting> && kIsLinkRecord<Deadlock> &&
+              kIsLinkRecord<TapOpened> && kIsLinkRecord<LogLine> && kIsLinkRecord<RefusedCall> &&
+              kIsLinkRecord<LastWords>);
 
 } // namespace mohhos::ipc

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <sys/socket.h>
 
+#include "model/messaging.hpp"
 #include "sys/socket.hpp"
 
 namespace mohhos::ipc {
@@ -39,6 +40,10 @@ bool known(GroupKind k) {
   return within(k, GroupKind::PluginsOfType, GroupKind::SubscribersOfEvent);
 }
 
+bool known(Lane l) {
+  return within(l, Lane::Low, Lane::Tap);
+}
+
 const char* nothing(const std::byte*) {
   return nullptr;
 }
@@ -51,12 +56,15 @@ const char* done(const std::byte* bytes) {
   return ends(record.text) ? nullptr : "text";
 }
 const char* open_channel(const std::byte* bytes) {
-  return ends(read<OpenChannel>(bytes).target_name) ? nullptr : "target_name";
+  const auto record = read<OpenChannel>(bytes);
+  if (!is_priority(record.lane) && record.lane != Lane::Reply) return "lane";
+  return ends(record.target_name) ? nullptr : "target_name";
 }
 const char* channel_opened(const std::byte* bytes) {
   const auto record = read<ChannelOpened>(bytes);
   if (record.role != Role::Send && record.role != Role::Receive) return "role";
   if (record.channel_id == 0 || record.channel_id > UINT64_MAX / 4) return "channel_id";
+  if (!known(record.lane)) return "lane";
   return ends(record.peer_name) ? nullptr : "peer_name";
 }
 const char* channel_refused(const std::byte* bytes) {
@@ -76,7 +84,10 @@ const char* open_group(const std::byte* bytes) {
 const char* group_ready(const std::byte* bytes) {
   const auto record = read<GroupReady>(bytes);
   if (!known(record.kind)) return "kind";
-  return record.count <= kGroupMax ? nullptr : "count";
+  if (record.count > kGroupMax) return "count";
+  const bool losses_known = std::ranges::all_of(
+      record.losses, [](std::uint8_t loss) { return loss < model::kLossinesses.size(); });
+  return losses_known ? nullptr : "losses";
 }
 const char* subscribe(const std::byte* bytes) {
   return read<Subscribe>(bytes).count <= std::size(Subscribe{}.events) ? nullptr : "count";
@@ -85,6 +96,9 @@ const char* set_config(const std::byte* bytes) {
   const auto record = read<SetConfig>(bytes);
   if (!ends(record.key)) return "key";
   return ends(record.value) ? nullptr : "value";
+}
+const char* deadlock(const std::byte* bytes) {
+  return ends(read<Deadlock>(bytes).text) ? nullptr : "text";
 }
 const char* log_line(const std::byte* bytes) {
   const auto record = read<LogLine>(bytes);
@@ -117,6 +131,9 @@ constexpr std::array kRows = {
     Row{LinkType::GroupStale, "GroupStale", LinkSide::Manager, sizeof(GroupStale), 0, nothing},
     Row{LinkType::SetConfig, "SetConfig", LinkSide::Manager, sizeof(SetConfig), 0, set_config},
     Row{LinkType::Welcome, "Welcome", LinkSide::Manager, sizeof(Welcome), 0, nothing},
+    Row{LinkType::Subscribed, "Subscribed", LinkSide::Manager, sizeof(Subscribed), 0, nothing},
+    Row{LinkType::Deadlock, "Deadlock", LinkSide::Manager, sizeof(Deadlock), 0, deadlock},
+    Row{LinkType::TapOpened, "TapOpened", LinkSide::Manager, sizeof(TapOpened), 0, nothing},
     Row{LinkType::Done, "Done", LinkSide::Endpoint, sizeof(Done), 0, done},
     Row{LinkType::OpenChannel, "OpenChannel", LinkSide::Endpoint, sizeof(OpenChannel), 0,
         open_channel},
@@ -127,6 +144,7 @@ constexpr std::array kRows = {
     Row{LinkType::LogLine, "LogLine", LinkSide::Endpoint, sizeof(LogLine), 0, log_line},
     Row{LinkType::Refused, "Refused", LinkSide::Endpoint, sizeof(RefusedCall), 0, nothing},
     Row{LinkType::LastWords, "LastWords", LinkSide::Endpoint, sizeof(LastWords), 0, last_words},
+    Row{LinkType::Waiting, "Waiting", LinkSide::Endpoint, sizeof(Waiting), 0, nothing},
 };
 
 const Row* find_row(LinkType type) {

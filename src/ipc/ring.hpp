@@ -161,6 +161,8 @@ public:
   [[nodiscard]] Outcome next_lossy(View& view, std::vector<std::byte>& copy);
   // Whether next() would not say Empty. [any]
   [[nodiscard]] bool ready() const noexcept;
+  // Of a lossy ring: whether what we would read next has been given up. [any]
+  [[nodiscard]] bool overwritten() const noexcept;
   // Acknowledges this message and all before it. [any]
   void release(const View& view) noexcept;
   // Whether the sender sleeps for space and was not yet rung for this sleep. When true, ring the

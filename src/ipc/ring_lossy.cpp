@@ -36,6 +36,10 @@ void RingSender::give_up_oldest(std::uint64_t needed) noexcept {
   std::atomic_thread_fence(std::memory_order_release); // the receiver's skip_overwritten()
 }
 
+bool RingReceiver::overwritten() const noexcept {
+  return breach_ == Breach::None && is_ahead(load_relaxed(&memory_.header->oldest), read_);
+}
+
 bool RingReceiver::skip_overwritten() noexcept {
   const std::uint64_t oldest = load_acquire(&memory_.header->oldest);
   if (oldest % kLine != 0) {

@@ -1,6 +1,6 @@
 // One epoll for everything that an endpoint can sleep on: its link, the data bells of the channels
-// it receives on, the space bells of those it sends on. Bells are edge-triggered and never read
-// (doorbell.hpp says why); the link is level-triggered.
+// it receives on, the space bells of those it sends on, and what its owner wants to be woken by.
+// Bells are edge-triggered and never read (doorbell.hpp says why); the link is level-triggered.
 #pragma once
 
 #include <array>
@@ -12,7 +12,7 @@
 
 namespace mohhos::ipc {
 
-enum class WakeKind : std::uint8_t { Link = 0, Data = 1, Space = 2 };
+enum class WakeKind : std::uint8_t { Link = 0, Data = 1, Space = 2, Other = 3 };
 struct Wake {
   WakeKind kind{};
   std::uint64_t channel = 0;

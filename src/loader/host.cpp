@@ -51,6 +51,8 @@ Result<std::unique_ptr<Host>> Host::open(sys::Fd link, sandbox::Boot boot,
   TRY(auto endpoint, ipc::Endpoint::open(std::move(link), {}));
   std::unique_ptr<Host> host(new Host(std::move(endpoint), std::move(boot), plugin_path));
   TRY(host->table_, HostTable::open(*host->endpoint_, host->boot_));
+  TRY(host->endpoint_->wake_by(host->table_->wake_fd()));
+  host->endpoint_->hold_messages(true);
   host->endpoint_->on_record(
       [raw = host.get()](const ipc::LinkRecord& record) { raw->take_record(record); });
   host->endpoint_->on_ended([raw = host.get()](const ipc::Ended& ended) { raw->take_end(ended); });
@@ -95,7 +97,6 @@ void Host::take_end(const ipc::Ended& ended) {
 
 // True if anything arrived: then it is worth looking again before sleeping.
 bool Host::drain() {
-  const std::uint64_t now = ipc::monotonic_ns();
   bool any = false;
   for (int i = 0; i < kBatch && !leaving_; ++i) {
     auto message = endpoint_->receive(ipc::kNoWait);
@@ -105,31 +106,19 @@ bool Host::drain() {
     }
     if (!*message) return any || !orders_.empty();
     any = true;
-    if (running_)
-      deliver(**message, now);
-    else
-      held_.push_back(**message);
+    deliver(**message);
     if (!orders_.empty()) break;
   }
   return any;
 }
 
-void Host::deliver(const ipc::Message& message, std::uint64_t now_ns) {
+void Host::deliver(const ipc::Message& message) {
   const mohhos_plugin_t& plugin = library_->plugin();
   if (plugin.on_message != nullptr) {
-    const mohhos_message_t view = table_->view_of(message, now_ns);
+    const mohhos_message_t view = table_->view_of(message);
     demand(plugin.on_message(self_, &view), "on_message");
   }
   endpoint_->release(message);
-}
-
-void Host::deliver_held() {
-  const std::uint64_t now = ipc::monotonic_ns();
-  while (!held_.empty()) {
-    const ipc::Message message = held_.front();
-    held_.pop_front();
-    deliver(message, now);
-  }
 }
 
 void Host::tell_ends() {
@@ -192,7 +181,7 @@ Result<> Host::init() {
   if (const char* spin = table_->find_config(kSpinKey); spin != nullptr) {
     unsigned value = 0;
     if (std::from_chars(spin, spin + std::strlen(spin), value).ec == std::errc())
-      spin_ = std::chrono::microseconds(value);
+      endpoint_->set_spin(std::chrono::microseconds(value));
   }
   self_ = library.plugin().create(table_->table());
   if (self_ == nullptr) TRY(judge(MOHHOS_E_PLUGIN_FAILED, "create"));
@@ -207,14 +196,15 @@ Result<> Host::start() {
   if (library_->plugin().on_start != nullptr)
     TRY(judge(library_->plugin().on_start(self_), "on_start"));
   running_ = true;
+  endpoint_->hold_messages(false);
   table_->want_work();
-  deliver_held();
   return {};
 }
 
 Result<> Host::stop() {
   if (!running_) return fail(Code::BadState, "stop needs a plugin that runs");
   running_ = false;
+  endpoint_->hold_messages(true); // what comes now waits in its ring, also for a process after us
   if (library_->plugin().on_stop != nullptr)
     TRY(judge(library_->plugin().on_stop(self_), "on_stop"));
   return {};
@@ -254,26 +244,12 @@ bool Host::has_own_work(Monotonic now) const {
          (running_ && table_->woken(now));
 }
 
-// Until something arrives: first by looking again and again for a moment, because waking a sleeper
-// costs both sides far more than a look; then asleep.
+// Until something arrives. Another thread's wake() ends it, too.
 void Host::rest() {
-  const Monotonic begin = std::chrono::steady_clock::now();
-  for (Monotonic now = begin; now - begin < spin_; now = std::chrono::steady_clock::now()) {
-    if (drain() || has_own_work(now)) return;
-    __builtin_ia32_pause();
-  }
-  if (!endpoint_->prepare_wait() || has_own_work(std::chrono::steady_clock::now())) return;
-  Monotonic until = endpoint_->next_deadline();
-  if (running_) until = std::min({until, table_->wake_at(), table_->next_timer()});
-  const auto left = until - std::chrono::steady_clock::now();
-  if (left.count() <= 0) return;
-  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
-  const timespec timeout{.tv_sec = seconds.count(), .tv_nsec = (left - seconds).count()};
-  pollfd fds[] = {{.fd = endpoint_->wait_fd(), .events = POLLIN, .revents = 0},
-                  {.fd = table_->wake_fd(), .events = POLLIN, .revents = 0}};
-  if (::ppoll(fds, 2, until == Monotonic::max() ? nullptr : &timeout, nullptr) > 0 &&
-      fds[1].revents != 0)
-    table_->silence_wake();
+  if (has_own_work(std::chrono::steady_clock::now())) return;
+  const Monotonic own =
+      running_ ? std::min(table_->wake_at(), table_->next_timer()) : ipc::kForever;
+  (void)endpoint_->rest(own);
 }
 
 } // namespace mohhos::loader

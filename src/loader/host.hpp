@@ -34,8 +34,7 @@ private:
   void take_record(const ipc::LinkRecord& record);
   void take_end(const ipc::Ended& ended);
   [[nodiscard]] bool drain();
-  void deliver(const ipc::Message& message, std::uint64_t now_ns);
-  void deliver_held();
+  void deliver(const ipc::Message& message);
   void tell_ends();
   void obey_orders();
   void obey(const ipc::Operate& order);
@@ -57,10 +56,8 @@ private:
   void* self_ = nullptr;
   bool running_ = false;
   bool leaving_ = false;
-  std::chrono::microseconds spin_{50};
   std::deque<ipc::LinkRecord> orders_;
   std::deque<ipc::Ended> ends_;
-  std::deque<ipc::Message> held_;    // arrived while not running; not acknowledged
   std::vector<std::string> changed_; // configuration keys, until Configure
 };
 

@@ -26,6 +26,8 @@ std::optional<ipc::Priority> to_ipc(std::int32_t priority) {
   return static_cast<ipc::Priority>(priority - MOHHOS_PRIORITY_LOW);
 }
 
+constexpr auto kAskTime = std::chrono::seconds(5); // for the manager, where the caller gives none
+
 std::span<const std::byte> bytes_of(const void* data, std::size_t size) {
   return {static_cast<const std::byte*>(data), size};
 }
@@ -238,7 +240,8 @@ struct HostTable::Calls {
     HostTable& me = self(host);
     if (!me.may_talk_here()) return MOHHOS_E_BAD_STATE;
     if (events == nullptr && count != 0) return MOHHOS_E_INVALID;
-    return outcome(me.endpoint_.subscribe(PluginId{publisher}, {events, count}));
+    return outcome(me.endpoint_.subscribe(PluginId{publisher}, {events, count},
+                                          std::chrono::steady_clock::now() + kAskTime));
   }
 
   static std::int32_t call(const mohhos_host_t* host, mohhos_channel_t channel,
@@ -350,12 +353,6 @@ bool HostTable::take_wake(Monotonic now) noexcept {
   return due;
 }
 
-void HostTable::silence_wake() noexcept {
-  std::uint64_t count = 0;
-  static_cast<void>(
-      !::read(wake_fd_.get(), &count, sizeof count)); // non-blocking, and nobody else has it
-}
-
 const char* HostTable::name_of(ChannelId channel) {
   if (channel == last_channel_ && channel) return last_name_;
   auto found = names_.find(channel);
@@ -369,14 +366,14 @@ const char* HostTable::name_of(ChannelId channel) {
   return last_name_;
 }
 
-mohhos_message_t HostTable::view_of(const ipc::Message& message, std::uint64_t received_at_ns) {
+mohhos_message_t HostTable::view_of(const ipc::Message& message) {
   return {.struct_size = sizeof(mohhos_message_t),
           .flags = message.info.redelivered ? std::uint32_t{MOHHOS_MESSAGE_REDELIVERED} : 0U,
           .id = message.info.id,
           .sender = message.sender.value,
           .correlation = message.info.correlation,
           .sent_at_ns = message.info.timestamp_ns,
-          .received_at_ns = received_at_ns,
+          .received_at_ns = message.received_ns,
           .deadline_ns = message.info.deadline_ns,
           .type = static_cast<std::uint32_t>(message.info.type),
           .priority = static_cast<std::int32_t>(message.info.priority) + MOHHOS_PRIORITY_LOW,
@@ -405,7 +402,7 @@ void HostTable::tell_end(mohhos_reply_fn done, void* user,
   mohhos_message_t reply = no_message();
   std::int32_t status = MOHHOS_OK;
   if (answer) {
-    reply = view_of(**answer, ipc::monotonic_ns());
+    reply = view_of(**answer);
   } else {
     status = to_abi(answer.error().code);
     reply.size = answer.error().text.size();

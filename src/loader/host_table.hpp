@@ -54,8 +54,6 @@ public:
   [[nodiscard]] bool woken(Monotonic now) const noexcept {
     return wanted_.load() || wake_at_ <= now;
   }
-  // Empties the eventfd after it woke us. [loop]
-  void silence_wake() noexcept;
   [[nodiscard]] Monotonic wake_at() const noexcept { return wake_at_; }
   [[nodiscard]] int wake_fd() const noexcept { return wake_fd_.get(); }
   // Asks for one slice, as wake() does. [loop]
@@ -73,7 +71,7 @@ public:
   }
 
   // A message as the plugin sees it; valid as long as the message and the table. [loop]
-  [[nodiscard]] mohhos_message_t view_of(const ipc::Message& message, std::uint64_t received_at_ns);
+  [[nodiscard]] mohhos_message_t view_of(const ipc::Message& message);
 
 private:
   HostTable(ipc::Endpoint& endpoint, const sandbox::Boot& boot, sys::Fd wake_fd);

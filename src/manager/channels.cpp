@@ -58,6 +58,7 @@ bool Manager::Parts::serve_broker(PluginId id, const ipc::LinkRecord& record) {
   case ipc::LinkType::Subscribe:
     execute(broker.subscribe(id, record.as<ipc::Subscribe>()));
     return true;
+  case ipc::LinkType::Waiting: execute(broker.waiting(id, record.as<ipc::Waiting>())); return true;
   case ipc::LinkType::CloseChannel: {
     const auto close = record.as<ipc::CloseChannel>();
     if (close.reason == ipc::CloseReason::Broken) note_broken(id, close);
@@ -157,7 +158,9 @@ ipc::Party Manager::Parts::party_of(const Plugin& plugin) const {
           .type = plugin.info.metadata.type,
           .generation = plugin.info.generation,
           .capabilities = plugin.info.grant.capabilities,
-          .acl = plugin.info.grant.acl};
+          .acl = plugin.info.grant.acl,
+          .events = plugin.info.metadata.events,
+          .ring_bytes = plugin.info.metadata.channels.ring.count};
 }
 
 ipc::Party Manager::Parts::party_of(const Endpoint& endpoint) const {
@@ -168,7 +171,8 @@ ipc::Party Manager::Parts::party_of(const Endpoint& endpoint) const {
           .type = std::nullopt,
           .generation = {1},
           .capabilities = model::kAllCapabilities,
-          .acl = {}};
+          .acl = {},
+          .events = std::nullopt};
 }
 
 } // namespace mohhos::manager

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "ipc/broker.hpp"
 #include "ipc/link_codec.hpp"
 
@@ -148,34 +150,58 @@ TEST(Broker, RefusesUnknownTargetsForbiddenOnesAndSillyRings) {
   EXPECT_TRUE(broker.channels().empty());
 }
 
-TEST(Broker, AllowsRepliesToWhomMayAskAndMarksThem) {
+TEST(Broker, OpensALaneForRepliesToWhomMayAsk) {
   Broker broker;
   (void)broker.join(application(9));
   (void)broker.join(plugin(1, "a", {}, {"application"}));
-  EXPECT_EQ(refused(broker.open({1}, by_id(9))), Code::Denied); // nobody asked yet
+  OpenChannel reply = by_id(9);
+  reply.lane = Lane::Reply;
+  EXPECT_EQ(refused(broker.open({1}, reply)), Code::Denied); // nobody asked yet
   (void)broker.open({9}, by_name("a"));
-  const Plan reply = broker.open({1}, by_id(9));
-  ASSERT_EQ(reply.make.size(), 1U);
-  EXPECT_EQ(reply.make[0].reply_only, 1U);
-  EXPECT_EQ(all<ChannelOpened>(reply)[0].second.reply_only, 1U);
+  EXPECT_EQ(refused(broker.open({1}, by_id(9))), Code::Denied); // answers only
+  const Plan plan = broker.open({1}, reply);
+  ASSERT_EQ(plan.make.size(), 1U);
+  EXPECT_EQ(plan.make[0].lane, Lane::Reply);
+  EXPECT_EQ(all<ChannelOpened>(plan)[0].second.lane, Lane::Reply);
 }
 
-TEST(Broker, AChannelForRepliesAllowsNoReplyInTurn) {
+TEST(Broker, ALaneForRepliesAllowsNoReplyInTurn) {
   Broker broker;
   (void)broker.join(plugin(1, "a", {"b"}, {}));
   (void)broker.join(plugin(2, "b", {}, {"a"}));
-  (void)broker.open({1}, by_name("b"));
-  (void)broker.open({2}, by_name("a")); // for replies
-  const Plan gone = broker.close({1}, [] {
-    CloseChannel record;
-    record.channel_id = 1;
-    record.reason = CloseReason::PeerGone;
-    return record;
-  }());
-  EXPECT_EQ(gone.drop.size(), 1U);
+  const std::uint64_t requests = broker.open({1}, by_name("b")).make[0].channel;
+  OpenChannel reply = by_name("a");
+  reply.lane = Lane::Reply;
+  ASSERT_EQ(broker.open({2}, reply).make.size(), 1U);
+  CloseChannel close;
+  close.channel_id = requests;
+  close.reason = CloseReason::PeerGone;
+  EXPECT_EQ(broker.close({1}, close).drop.size(), 1U);
   (void)broker.regrant({1}, {}, {}); // a may send to nobody any more
   EXPECT_TRUE(broker.channels().empty());
   EXPECT_EQ(refused(broker.open({1}, by_name("b"))), Code::Denied);
+}
+
+TEST(Broker, GivesEachPriorityARingOfItsOwn) {
+  Broker broker;
+  (void)broker.join(plugin(1, "a"));
+  (void)broker.join(plugin(2, "b"));
+  std::set<std::uint64_t> channels;
+  for (const Lane lane : {Lane::Low, Lane::Normal, Lane::High, Lane::Urgent}) {
+    OpenChannel request = by_name("b");
+    request.lane = lane;
+    const Plan plan = broker.open({1}, request);
+    ASSERT_EQ(plan.make.size(), 1U);
+    channels.insert(plan.make[0].channel);
+    EXPECT_TRUE(broker.open({1}, request).make.empty());
+  }
+  EXPECT_EQ(channels.size(), 4U);
+}
+
+TEST(Broker, RefusesAChannelToOneself) {
+  Broker broker;
+  (void)broker.join(plugin(1, "a"));
+  EXPECT_EQ(refused(broker.open({1}, by_name("a"))), Code::Invalid);
 }
 
 TEST(Broker, BoundsChannelsAndMemory) {
@@ -228,11 +254,10 @@ TEST(Broker, TellsThePeersOfALostOneAtOnceAndNotAgain) {
   const Plan lost = broker.lost({2});
   EXPECT_TRUE(lost.drop.empty());
   const auto closed = all<ChannelClosed>(lost);
-  ASSERT_EQ(closed.size(), 2U);
-  for (const auto& [to, record] : closed) {
-    EXPECT_EQ(to, 1U);
-    EXPECT_EQ(record.reason, CloseReason::PeerRestarted);
-  }
+  ASSERT_EQ(closed.size(), 1U); // once for each peer, however many channels there are
+  EXPECT_EQ(closed[0].first, 1U);
+  EXPECT_EQ(closed[0].second.reason, CloseReason::PeerRestarted);
+  EXPECT_EQ(closed[0].second.channel_id, 1U); // one that the peer sends on
   EXPECT_TRUE(broker.lost({2}).deliveries.empty());
   Party successor = plugin(2, "b");
   successor.generation = {2};
@@ -279,9 +304,7 @@ TEST(Broker, GivesASuccessorTheRingsAndTellsItsPeers) {
   const auto opened = all<ChannelOpened>(plan);
   ASSERT_EQ(opened.size(), 1U); // what it receives on; what it sends on it asks for
   EXPECT_EQ(opened[0].second.channel_id, to_b);
-  EXPECT_EQ(all<ChannelClosed>(plan).size(), 2U);
-  for (const auto& [to, record] : all<ChannelClosed>(plan))
-    EXPECT_EQ(record.reason, CloseReason::PeerRestarted);
+  EXPECT_EQ(all<ChannelClosed>(plan).size(), 1U);
   const auto again = all<ChannelOpened>(broker.open({2}, by_name("a")));
   EXPECT_EQ(again.back().second.channel_id, from_b);
   EXPECT_EQ(again.back().second.ring_generation, 2U);
@@ -354,9 +377,74 @@ TEST(Broker, FindsSubscribersOfAnyOrOfOnePublisher) {
 TEST(Broker, BoundsSubscriptions) {
   Broker broker({.subscriptions_per_party = 2});
   (void)broker.join(plugin(1, "a"));
-  EXPECT_TRUE(broker.subscribe({1}, wish(1)).deliveries.empty());
-  EXPECT_TRUE(broker.subscribe({1}, wish(2)).deliveries.empty());
+  EXPECT_EQ(all<Subscribed>(broker.subscribe({1}, wish(1))).size(), 1U);
+  EXPECT_EQ(all<Subscribed>(broker.subscribe({1}, wish(2))).size(), 1U);
   EXPECT_EQ(refused(broker.subscribe({1}, wish(3))), Code::Exhausted);
+}
+
+TEST(Broker, RefusesEventsThatNobodyDeclares) {
+  Broker broker;
+  Party publisher = plugin(1, "a");
+  publisher.events = model::Events{{7, model::Lossiness::Oldest}};
+  Party subscriber = plugin(2, "b");
+  subscriber.events = model::Events{};
+  (void)broker.join(publisher);
+  (void)broker.join(subscriber);
+  EXPECT_EQ(refused(broker.subscribe({2}, wish(8))), Code::NotFound);
+  EXPECT_EQ(refused(broker.subscribe({2}, wish(8, 1))), Code::NotFound);
+  EXPECT_EQ(refused(broker.subscribe({2}, wish(7, 99))), Code::NotFound);
+  EXPECT_EQ(all<Subscribed>(broker.subscribe({2}, wish(7))).size(), 1U);
+  EXPECT_EQ(refused(broker.open_group({1}, group(GroupKind::SubscribersOfEvent, 8))), Code::Denied);
+  const Plan plan = broker.open_group({1}, group(GroupKind::SubscribersOfEvent, 7));
+  ASSERT_EQ(plan.make.size(), 1U);
+  EXPECT_EQ(plan.make[0].lane, Lane::Lossy);
+  EXPECT_EQ(all<GroupReady>(plan)[0].second.losses[0],
+            static_cast<std::uint8_t>(model::Lossiness::Oldest));
+}
+
+// --- calls that wait for each other ---
+
+TEST(Broker, NamesACycleOfCallsThatWaitForEachOther) {
+  Broker broker;
+  for (const std::uint64_t id : {1U, 2U, 3U}) (void)broker.join(plugin(id, fmt::format("p{}", id)));
+  const auto waiting = [&](std::uint64_t who, std::uint64_t on) {
+    Waiting record;
+    record.peer_id = on;
+    return all<Deadlock>(broker.waiting({who}, record));
+  };
+  EXPECT_TRUE(waiting(1, 2).empty());
+  EXPECT_TRUE(waiting(2, 3).empty());
+  const auto found = waiting(3, 1);
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].first, 3U);
+  EXPECT_NE(std::string_view(found[0].second.text).find("p3 → p1 → p2 → p3"),
+            std::string_view::npos);
+  EXPECT_TRUE(waiting(3, 0).empty());
+  EXPECT_TRUE(waiting(2, 0).empty()); // p2 got its answer
+  EXPECT_TRUE(waiting(3, 1).empty()); // and now nothing is wrong with it
+}
+
+// --- recorders ---
+
+TEST(Broker, GivesARecorderCopiesOfOneChannel) {
+  Broker broker;
+  (void)broker.join(plugin(1, "a"));
+  (void)broker.join(plugin(2, "b"));
+  (void)broker.join(application(9));
+  const std::uint64_t channel = broker.open({1}, by_name("b")).make[0].channel;
+  const auto tapped = broker.tap({channel}, {9});
+  ASSERT_TRUE(tapped) << tapped.error().text;
+  ASSERT_EQ(tapped->make.size(), 1U);
+  EXPECT_EQ(tapped->make[0].sender, 2U);
+  EXPECT_EQ(tapped->make[0].receiver, 9U);
+  EXPECT_EQ(tapped->make[0].lane, Lane::Tap);
+  ASSERT_EQ(all<TapOpened>(*tapped).size(), 1U);
+  EXPECT_EQ(all<TapOpened>(*tapped)[0].first, 2U);
+  EXPECT_EQ(broker.tap({channel}, {9}).error().code, Code::Exists);
+  EXPECT_EQ(broker.tap({99}, {9}).error().code, Code::NotFound);
+  EXPECT_EQ(broker.untap({channel}).drop.size(), 1U);
+  EXPECT_TRUE(broker.tap({channel}, {9}));
+  EXPECT_EQ(broker.leave({1}).drop.size(), 2U); // the channel, and its copy with it
 }
 
 // --- a manager's restart ---

@@ -101,6 +101,7 @@ private:
     case LinkType::OpenChannel: return execute(broker_.open(id, (*record)->as<OpenChannel>()));
     case LinkType::OpenGroup: return execute(broker_.open_group(id, (*record)->as<OpenGroup>()));
     case LinkType::Subscribe: return execute(broker_.subscribe(id, (*record)->as<Subscribe>()));
+    case LinkType::Waiting: return execute(broker_.waiting(id, (*record)->as<Waiting>()));
     case LinkType::CloseChannel: {
       const auto close = (*record)->as<CloseChannel>();
       complaints_.emplace_back(close.text);

@@ -1,0 +1,252 @@
+// Sending: finding or opening the ring of a message's lane, loans, and waiting for space.
+#include <algorithm>
+#include <bit>
+
+#include "ipc/endpoint_state.hpp"
+#include "ipc/shared_word.hpp"
+
+namespace mohhos::ipc {
+namespace {
+
+// A receiver that releases without coming back to an empty ring rings no bell; so a waiting sender
+// looks itself.
+constexpr auto kSpaceLook = std::chrono::milliseconds(1);
+
+Monotonic now() {
+  return std::chrono::steady_clock::now();
+}
+
+// The ring size that holds the wish, or 0: the broker's default.
+std::uint64_t ring_size_for(std::uint64_t wish, const EndpointSettings& settings) {
+  const std::uint64_t bytes = wish != 0 ? wish : settings.ring_bytes;
+  return bytes == 0 ? 0 : std::bit_ceil(std::clamp(bytes, kMinRing, kMaxRing));
+}
+
+} // namespace
+
+Sending* Endpoint::State::find_sending(ChannelId id) {
+  if (last_sending != nullptr && last_sending->id == id) return last_sending;
+  const auto found = sending.find(id.value);
+  if (found == sending.end()) return nullptr;
+  last_sending = found->second.get();
+  return last_sending;
+}
+
+Sending* Endpoint::State::sending_to(PluginId peer, Lane lane) {
+  const auto found = sending_by_peer.find({peer, lane});
+  return found == sending_by_peer.end() ? nullptr : find_sending(found->second);
+}
+
+// --- opening ---
+
+Result<ChannelId> Endpoint::State::open_channel(const OpenChannel& question, Monotonic deadline) {
+  TRY(const LinkRecord record, ask(question, deadline));
+  TRY(check_answer(record, LinkType::ChannelOpened));
+  const ChannelId id{record.as<ChannelOpened>().channel_id};
+  if (find_sending(id) == nullptr)
+    return fail(Code::Failed, "the channel's memory is not usable here; the manager was told why");
+  return id;
+}
+
+Result<ChannelId> Endpoint::open_channel(PluginId target, Monotonic deadline,
+                                         std::uint64_t ring_bytes) {
+  if (const Sending* const known = state_->sending_to(target)) return known->id;
+  OpenChannel question;
+  question.target_id = target.value;
+  question.ring_bytes = ring_size_for(ring_bytes, state_->settings);
+  return state_->open_channel(question, deadline);
+}
+
+Result<ChannelId> Endpoint::open_channel(std::string_view name, Monotonic deadline,
+                                         std::uint64_t ring_bytes) {
+  for (const auto& [id, channel] : state_->sending)
+    if (channel->lane == Lane::Normal && channel->peer.type && channel->peer.name == name)
+      return channel->id;
+  if (name.empty() || name.size() >= kNameSize)
+    return fail(Code::NotFound, "no plugin can be named '{}'", name);
+  OpenChannel question;
+  put_text(question.target_name, name);
+  question.ring_bytes = ring_size_for(ring_bytes, state_->settings);
+  return state_->open_channel(question, deadline);
+}
+
+Result<Sending*> Endpoint::State::lane_beside(Sending& base, Lane lane, Monotonic deadline) {
+  ChannelId& known = base.lanes[static_cast<std::size_t>(lane)];
+  if (Sending* const there = known ? find_sending(known) : nullptr) return there;
+  const ChannelId id = base.id;
+  OpenChannel question;
+  question.target_id = base.peer.id.value;
+  question.ring_bytes = base.channel.ring().capacity();
+  question.lane = lane;
+  // 'Refuse when full' still leaves the manager time to open the lane.
+  TRY(const ChannelId opened,
+      open_channel(question, deadline == kNoWait ? now() + kOpenTime : deadline));
+  Sending* const still = find_sending(id); // it may have ended while we waited
+  if (still == nullptr) return fail(Code::PeerGone, "channel {} has ended", id.value);
+  still->lanes[static_cast<std::size_t>(lane)] = opened;
+  return find_sending(opened);
+}
+
+std::optional<Peer> Endpoint::peer(ChannelId channel) const {
+  if (const Sending* const out = state_->find_sending(channel)) return out->peer;
+  if (const Receiving* const in = state_->find_receiving(channel)) return in->peer;
+  return std::nullopt;
+}
+
+// --- loan, commit ---
+
+Result<std::span<std::byte>> Endpoint::loan(ChannelId channel, std::uint32_t size,
+                                            const Outgoing& about, Monotonic deadline) {
+  Sending* const base = state_->find_sending(channel);
+  if (base == nullptr) return fail(Code::PeerGone, "channel {} has ended", channel.value);
+  Sending* out = base;
+  if (about.priority != Priority::Normal && base->lane == Lane::Normal) [[unlikely]] {
+    TRY(out, state_->lane_beside(*base, static_cast<Lane>(about.priority), deadline));
+  }
+  base->lent = out->id;
+  out->more = about.more;
+  std::span<std::byte> bytes;
+  if (out->channel.ring().loan(size, about, bytes) == RingSender::Outcome::Ok) [[likely]]
+    return bytes;
+  TRY(state_->wait_for_space(out->id, size, about, deadline, bytes));
+  return bytes;
+}
+
+Error Endpoint::State::break_sending(Sending& out) {
+  Error why{Code::Malformed, fmt::format("{} broke the ring: {}", out.peer.name,
+                                         breach_text(out.channel.ring().breach()))};
+  CloseChannel close;
+  close.channel_id = out.id.value;
+  close.reason = CloseReason::Broken;
+  put_text(close.text, why.text);
+  (void)send_link_record(link.get(), close);
+  end_sending(out.id, why);
+  return why;
+}
+
+Result<> Endpoint::State::wait_for_space(ChannelId id, std::uint32_t size, const Outgoing& about,
+                                         Monotonic deadline, std::span<std::byte>& bytes) {
+  look_at_receivers();
+  const Monotonic spin_until = now() + settings.spin;
+  bool armed = false;
+  for (std::uint32_t look = 0;; ++look) {
+    Sending* const out = find_sending(id); // it may have ended while we waited
+    if (out == nullptr) return fail(Code::PeerGone, "channel {} ended while it was full", id.value);
+    RingSender& ring = out->channel.ring();
+    const auto outcome = ring.loan(size, about, bytes);
+    if (outcome != RingSender::Outcome::Full && armed) ring.disarm();
+    switch (outcome) {
+    case RingSender::Outcome::Ok: return {};
+    case RingSender::Outcome::TooLarge:
+      return fail(Code::TooLarge, "a message of {} bytes; this channel takes {}", size,
+                  largest_payload(ring.capacity()));
+    case RingSender::Outcome::Broken: return std::unexpected(break_sending(*out));
+    case RingSender::Outcome::Full: break;
+    }
+    if (look == 0) {
+      ++counters.space_waits;
+      ++ring.counters().space_waits;
+    }
+    if (deadline == kNoWait) {
+      ++ring.counters().refused;
+      return fail(Code::Refused, "the ring to {} is full", out->peer.name);
+    }
+    if (!armed && (look % 64 != 63 || now() < spin_until)) {
+      spin_pause();
+      continue;
+    }
+    const Monotonic time = now();
+    if (time >= deadline) {
+      ring.disarm();
+      ++ring.counters().refused;
+      return fail(Code::TimedOut, "the ring to {} stayed full", out->peer.name);
+    }
+    if (!armed) {
+      ring.arm();
+      armed = true;
+      continue; // the look after arming is the one that counts
+    }
+    note(waiter.wait(std::min(deadline, time + kSpaceLook)));
+    if (Sending* const still = find_sending(id)) {
+      still->channel.ring().disarm(); // each sleep has a number of its own
+      still->channel.ring().arm();
+    }
+  }
+}
+
+std::uint64_t Endpoint::commit(ChannelId channel) {
+  Sending* const base = state_->find_sending(channel);
+  if (base == nullptr) return 0; // it ended between loan and commit
+  Sending* const out = base->lent == base->id ? base : state_->find_sending(base->lent);
+  if (out == nullptr) return 0;
+  ++state_->counters.sent;
+  if (!out->owes_look) {
+    out->owes_look = true;
+    state_->sent_lately = true;
+    state_->unlooked.push_back(out->id);
+  }
+  state_->more_sent |= out->more;
+  return out->channel.commit(out->more);
+}
+
+void Endpoint::flush() {
+  state_->look_at_receivers();
+}
+
+void Endpoint::State::look_at_receivers() noexcept {
+  more_sent = false;
+  for (const ChannelId id : unlooked) {
+    Sending* const out = find_sending(id);
+    if (out == nullptr) continue;
+    out->owes_look = false;
+    out->channel.wake();
+  }
+  unlooked.clear();
+}
+
+Result<std::uint64_t> Endpoint::send(ChannelId channel, const Outgoing& about,
+                                     std::span<const std::byte> bytes, Monotonic deadline) {
+  if (bytes.size() > UINT32_MAX) return fail(Code::TooLarge, "a message of {} bytes", bytes.size());
+  TRY(const std::span<std::byte> space,
+      loan(channel, static_cast<std::uint32_t>(bytes.size()), about, deadline));
+  std::ranges::copy(bytes, space.begin());
+  return commit(channel);
+}
+
+// --- ending, resting ---
+
+void Endpoint::State::end_sending(ChannelId id, Error why) {
+  const auto found = sending.find(id.value);
+  if (found == sending.end()) return;
+  const PluginId peer = found->second->peer.id;
+  const Lane lane = found->second->lane;
+  waiter.remove_bell(found->second->channel.space_bell());
+  counters.bells += found->second->channel.bells();
+  if (last_sending == found->second.get()) last_sending = nullptr;
+  sending_by_peer.erase({peer, lane});
+  sending.erase(found);
+  groups.clear();
+  if (lane != Lane::Normal && lane != Lane::Lossy) return; // the Normal lane's end is told
+  fail_calls_once_drained(peer, why);
+  ends.push_back({id, peer, Role::Send, std::move(why)});
+}
+
+// A ring that did not move from one look to the next is idle.
+void Endpoint::State::return_idle_memory(Monotonic time) {
+  bool used = sent_lately;
+  sent_lately = false;
+  for (auto& [id, out] : sending) {
+    const std::uint64_t head = out->channel.ring().head();
+    if (head == out->returned_head) continue;
+    if (head == out->seen_head && out->channel.ring().drained()) {
+      out->channel.return_memory();
+      out->returned_head = head;
+    } else {
+      out->seen_head = head;
+      used = true;
+    }
+  }
+  idle_look = used ? time + settings.idle_after : Monotonic::max();
+}
+
+} // namespace mohhos::ipc

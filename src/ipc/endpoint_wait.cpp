@@ -1,0 +1,142 @@
+// Waiting: look at the rings for a while, then arm them and sleep.
+#include <algorithm>
+
+#include "ipc/endpoint_state.hpp"
+#include "ipc/shared_word.hpp"
+
+namespace mohhos::ipc {
+namespace {
+
+constexpr std::uint32_t kBellStorm = 1000;
+
+Monotonic now() {
+  return std::chrono::steady_clock::now();
+}
+
+bool has_work(const Receiving& channel) {
+  return channel.channel.ready() || channel.calls_fail ||
+         (channel.ending && channel.channel.ring().all_released());
+}
+
+} // namespace
+
+bool Endpoint::State::note(std::span<const Wake> wakes) {
+  for (const Wake wake : wakes) {
+    if (wake.kind == WakeKind::Link) {
+      read_link();
+    } else if (wake.kind == WakeKind::Other) {
+      woken = true;
+    } else if (wake.kind == WakeKind::Data) {
+      Receiving* const channel = find_receiving(ChannelId{wake.channel});
+      if (channel == nullptr) continue;
+      ReceiverCounters& mine = channel->channel.ring().counters();
+      store_relaxed(&mine.wakeups, mine.wakeups + 1);
+      activate(*channel);
+      if (!channel->channel.ready() && ++channel->idle_bells > kBellStorm)
+        break_receiving(*channel, Breach::BellStorm);
+    }
+  }
+  return !wakes.empty();
+}
+
+bool Endpoint::State::anything_ready() {
+  if (!records.empty() || !ends.empty() || !finished.empty() || link_error || woken) return true;
+  return std::ranges::any_of(served(), [](const Service& service) {
+    return std::ranges::any_of(service.active,
+                               [](const Receiving* channel) { return has_work(*channel); });
+  });
+}
+
+bool Endpoint::State::arm(const Receiving* only) {
+  std::vector<Receiving*> chosen;
+  for (const Service& service : served())
+    for (Receiving* const channel : service.active)
+      if (only == nullptr || channel == only) chosen.push_back(channel);
+  for (Receiving* const channel : chosen) channel->channel.ring().arm();
+  store_load_fence(); // the senders: commit(), fence, load of armed in must_wake()
+  const bool ready = only != nullptr ? has_work(*only) : anything_ready();
+  const Monotonic look_at = now() + kLookAgain;
+  for (Receiving* const channel : chosen) {
+    if (ready) {
+      channel->channel.ring().disarm();
+    } else {
+      channel->active = false;
+      asleep.push_back({channel->id, look_at});
+    }
+  }
+  if (!ready)
+    for (Service& service : served())
+      std::erase_if(service.active, [](const Receiving* channel) { return !channel->active; });
+  return !ready;
+}
+
+// A bell that was not rung because its ringer looked a moment too early.
+void Endpoint::State::look_again(Monotonic time) {
+  while (!asleep.empty() && asleep.front().look_at <= time) {
+    Receiving* const channel = find_receiving(asleep.front().channel);
+    asleep.pop_front();
+    if (channel != nullptr && !channel->active && channel->channel.ready()) activate(*channel);
+  }
+}
+
+// What we have to do ourselves, whoever rings or not.
+Monotonic Endpoint::State::own_deadline() const {
+  const Monotonic look_at = asleep.empty() ? Monotonic::max() : asleep.front().look_at;
+  return std::min({calls.next_deadline(), look_at, idle_look});
+}
+
+bool Endpoint::State::spin(Monotonic until) {
+  for (std::uint32_t look = 1;; ++look) {
+    if (anything_ready()) return true;
+    spin_pause();
+    if (look % kSpinsPerPoll != 0) continue;
+    (void)note(waiter.wait(kNoWait));
+    if (now() >= until) return false;
+  }
+}
+
+bool Endpoint::State::wait(Monotonic deadline) {
+  look_at_receivers();
+  Monotonic time = now();
+  if (deadline == kNoWait) {
+    (void)note(waiter.wait(kNoWait));
+  } else if (time < deadline) {
+    if (sent_lately && idle_look == Monotonic::max()) idle_look = time + settings.idle_after;
+    const bool polls = std::ranges::any_of(
+        served(), [](const Service& service) { return !service.active.empty(); });
+    if (polls && settings.spin.count() > 0 && spin(std::min(deadline, time + settings.spin)))
+      return true;
+    if (arm()) {
+      ++counters.sleeps;
+      (void)note(waiter.wait(std::min(deadline, own_deadline())));
+    }
+    time = now();
+  }
+  look_again(time);
+  if (time >= idle_look) return_idle_memory(time);
+  expire(time);
+  return time < deadline || anything_ready();
+}
+
+bool Endpoint::rest(Monotonic deadline) {
+  const bool something = state_->wait(deadline);
+  state_->woken = false;
+  return something;
+}
+
+Result<> Endpoint::wake_by(int eventfd) {
+  return state_->waiter.add_bell(eventfd, WakeKind::Other, 0);
+}
+
+int Endpoint::wait_fd() const {
+  return state_->waiter.fd();
+}
+bool Endpoint::prepare_wait() {
+  state_->look_at_receivers();
+  return state_->arm();
+}
+Monotonic Endpoint::next_deadline() const {
+  return state_->own_deadline();
+}
+
+} // namespace mohhos::ipc
