@@ -269,8 +269,8 @@ struct HostTable::Calls {
     *reply = me.view_of({.info = answer->info,
                          .sender = peer ? peer->id : PluginId{},
                          .channel = ChannelId{channel},
-                         .payload = me.answer_},
-                        ipc::monotonic_ns());
+                         .payload = me.answer_,
+                         .received_ns = ipc::monotonic_ns()});
     return MOHHOS_OK;
   }
 

@@ -11,7 +11,7 @@ static void attack(void) {
     uint64_t channel;
     uint32_t reason, more;
     char text[1024];
-  } record = {1, 66, 0, sizeof record, 0, 77, 3, 0, {0}};
+  } record = {2, 66, 0, sizeof record, 0, 77, 3, 0, {0}};
   memset(record.text, 1, sizeof record.text - 1);
   for (int i = 0; i < 10000; ++i) (void)send(3, &record, sizeof record, MSG_NOSIGNAL);
 }

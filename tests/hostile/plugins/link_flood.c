@@ -9,8 +9,9 @@ static void attack(void) {
     uint16_t type, reserved;
     uint32_t size, sequence;
     uint64_t target, ring;
+    uint32_t lane, reserved2;
     char name[64];
-  } record = {1, 65, 0, sizeof record, 0, 0, 0, "nobody-at-all"};
+  } record = {2, 65, 0, sizeof record, 0, 0, 0, 1, 0, "nobody-at-all"};
   for (uint32_t i = 0; i < 50000; ++i) {
     record.sequence = 1000000 + i;
     (void)send(3, &record, sizeof record, MSG_DONTWAIT | MSG_NOSIGNAL);

@@ -42,14 +42,15 @@ static void attack(void) {
   struct {
     struct Header header;
     uint64_t target, ring;
+    uint32_t lane, reserved;
     char name[64];
-  } open = {{1, 65, 0, sizeof open, 0}, 0, 0, "victim"};
+  } open = {{2, 65, 0, sizeof open, 0}, 0, 0, 1, 0, "victim"};
   struct {
     struct Header header;
     uint64_t channel;
     uint32_t reason, more;
     char text[1024];
-  } shut = {{1, 66, 0, sizeof shut, 0}, 0, 1, 0, {0}};
+  } shut = {{2, 66, 0, sizeof shut, 0}, 0, 1, 0, {0}};
   for (int i = 0; i < 3000; ++i) {
     open.header.sequence = 1000000u + (uint32_t)i;
     (void)send(3, &open, sizeof open, MSG_NOSIGNAL);

@@ -97,7 +97,7 @@ std::optional<bool> reference(std::uint32_t number, const Arguments& a, Capabili
   case SYS_personality: return low(0) == 0xFFFFFFFF;
   case SYS_fcntl: return in(low(1), {0, 1, 2, 3, 5, 6, 7, 36, 37, 38, 1030, 1032, 1034});
   case SYS_madvise:
-    return in(low(2), {0, 1, 2, 3, 4, 8, 10, 11, 14, 15, 16, 18, 19, 20, 21, 22, 23});
+    return in(low(2), {0, 1, 2, 3, 4, 8, 9, 10, 11, 14, 15, 16, 18, 19, 20, 21, 22, 23});
   case SYS_prctl:
     return in(low(0), {PR_SET_NAME, PR_GET_NAME, PR_GET_DUMPABLE, PR_GET_SECCOMP, PR_CAPBSET_READ,
                        PR_GET_SECUREBITS, PR_GET_NO_NEW_PRIVS, PR_SET_TIMERSLACK, PR_GET_TIMERSLACK,
