@@ -1,10 +1,12 @@
 #include "pair.hpp"
 
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <string_view>
 
 #include <sched.h>
 #include <sys/prctl.h>
@@ -34,6 +36,18 @@ void unpin() {
   require(::sched_setaffinity(0, sizeof kAllowedCpus, &kAllowedCpus) == 0, "sched_setaffinity");
 }
 
+// A slice takes milliseconds; one that takes this long has lost a message or a wake-up.
+constexpr unsigned kHangSeconds = 30;
+std::array<char, 160> running{};
+
+void say_what_hangs(int) {
+  constexpr std::string_view kWords = "benchmark: this does not come to an end: ";
+  (void)!::write(STDERR_FILENO, kWords.data(), kWords.size());
+  (void)!::write(STDERR_FILENO, running.data(), std::strlen(running.data()));
+  (void)!::write(STDERR_FILENO, "\n", 1);
+  ::_exit(1);
+}
+
 std::uint64_t adapted(std::uint64_t count, double took_ns, double wanted_ns) {
   const double factor = std::clamp(wanted_ns / std::max(took_ns, 1.0), 0.25, 4.0);
   return std::max<std::uint64_t>(4,
@@ -47,7 +61,10 @@ Pair::Pair(std::vector<Group>& groups) : groups_(groups) {
   const pid_t parent = ::getpid();
   second_ = ::fork();
   require(second_ >= 0, "fork");
-  if (second_ != 0) return;
+  if (second_ != 0) {
+    std::signal(SIGALRM, say_what_hangs);
+    return;
+  }
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(1);
   serve();
@@ -95,6 +112,8 @@ bool Pair::open(Row& row, std::uint32_t number) {
 double Pair::slice(const Group& group, std::uint32_t number, Histogram* histogram) {
   const Row& row = group.rows[number];
   Contestant& contestant = *row.contestant;
+  std::snprintf(running.data(), running.size(), "%s: %s", group.name.c_str(), row.name.c_str());
+  ::alarm(kHangSeconds);
   give(Verb::Run, number, row.count);
   const std::uint64_t warm_up = order_->warm_up;
   const std::uint32_t order = order_->number.load(std::memory_order_relaxed);
@@ -114,6 +133,7 @@ double Pair::slice(const Group& group, std::uint32_t number, Histogram* histogra
   }
   const std::chrono::duration<double, std::nano> took = Clock::now() - begin;
   wait_done();
+  ::alarm(0);
   return took.count();
 }
 
