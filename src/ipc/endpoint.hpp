@@ -155,13 +155,14 @@ public:
 
   // --- send ---
 
-  // Zero copy: fill the bytes, then commit() on the same channel, with no other call between. When
-  // the ring is full: Refused at once for kNoWait, else waits until the deadline (TimedOut).
-  // PeerGone, Malformed (the peer broke the ring), TooLarge. The first message of another priority
-  // than normal opens a lane for it, with open_channel()'s errors. [loop]
+  // Zero copy: fill the bytes, then commit() on the same channel; the next loan or send on it takes
+  // the bytes back. They stay writable, also when the channel ends meanwhile. When the ring is
+  // full: Refused at once for kNoWait, else waits until the deadline (TimedOut). PeerGone,
+  // Malformed (the peer broke the ring), TooLarge. The first message of another priority than
+  // normal opens a lane for it, with open_channel()'s errors. [loop]
   [[nodiscard]] Result<std::span<std::byte>> loan(ChannelId channel, std::uint32_t size,
                                                   const Outgoing& about, Monotonic deadline);
-  // Publishes what was loaned; returns the message's id. [loop]
+  // Publishes what was loaned; returns the message's id, 0 when the channel has ended. [loop]
   std::uint64_t commit(ChannelId channel);
   // Both in one, with a copy. [loop]
   [[nodiscard]] Result<std::uint64_t> send(ChannelId channel, const Outgoing& about,

@@ -11,6 +11,7 @@ namespace {
 // A receiver that releases without coming back to an empty ring rings no bell; so a waiting sender
 // looks itself.
 constexpr auto kSpaceLook = std::chrono::milliseconds(1);
+constexpr std::size_t kMostEndedLent = 64;
 
 Monotonic now() {
   return std::chrono::steady_clock::now();
@@ -106,9 +107,9 @@ Result<std::span<std::byte>> Endpoint::loan(ChannelId channel, std::uint32_t siz
   base->lent = out->id;
   out->more = about.more;
   std::span<std::byte> bytes;
-  if (out->channel.ring().loan(size, about, bytes) == RingSender::Outcome::Ok) [[likely]]
-    return bytes;
-  TRY(state_->wait_for_space(out->id, size, about, deadline, bytes));
+  if (out->channel.ring().loan(size, about, bytes) != RingSender::Outcome::Ok) [[unlikely]]
+    TRY(state_->wait_for_space(out->id, size, about, deadline, bytes));
+  out->loan_open = true;
   return bytes;
 }
 
@@ -180,6 +181,7 @@ std::uint64_t Endpoint::commit(ChannelId channel) {
   Sending* const out = base->lent == base->id ? base : state_->find_sending(base->lent);
   if (out == nullptr) return 0;
   ++state_->counters.sent;
+  out->loan_open = false;
   if (!out->owes_look) {
     out->owes_look = true;
     state_->sent_lately = true;
@@ -224,6 +226,10 @@ void Endpoint::State::end_sending(ChannelId id, Error why) {
   counters.bells += found->second->channel.bells();
   if (last_sending == found->second.get()) last_sending = nullptr;
   sending_by_peer.erase({peer, lane});
+  if (found->second->loan_open) {
+    if (ended_lent.size() == kMostEndedLent) ended_lent.pop_front();
+    ended_lent.push_back(std::move(found->second));
+  }
   sending.erase(found);
   groups.clear();
   if (lane != Lane::Normal && lane != Lane::Lossy) return; // the Normal lane's end is told
@@ -237,7 +243,7 @@ void Endpoint::State::return_idle_memory(Monotonic time) {
   sent_lately = false;
   for (auto& [id, out] : sending) {
     const std::uint64_t head = out->channel.ring().head();
-    if (head == out->returned_head) continue;
+    if (head == out->returned_head || out->loan_open) continue;
     if (head == out->seen_head && out->channel.ring().drained()) {
       out->channel.return_memory();
       out->returned_head = head;

@@ -23,6 +23,7 @@ struct Sending {
   SendingChannel channel;
   std::array<ChannelId, 4> lanes{}; // of the Normal lane: the other priorities', once opened
   ChannelId lent;                   // whose loan is open: this one's, or one of `lanes`
+  bool loan_open = false;           // somebody may be writing into this ring
   bool more = false;                // of the open loan
   bool owes_look = false;           // in State::unlooked
   std::uint64_t seen_head = 0;      // at the last look for idle rings
@@ -186,6 +187,8 @@ struct Endpoint::State {
   FastClock clock;
 
   std::unordered_map<std::uint64_t, std::unique_ptr<Sending>> sending;
+  // Ended with an open loan: its memory stays, for whoever writes into it, while there are few.
+  std::deque<std::unique_ptr<Sending>> ended_lent;
   std::map<std::pair<PluginId, Lane>, ChannelId> sending_by_peer;
   Sending* last_sending = nullptr;
   std::vector<ChannelId> unlooked; // channels that owe a look at their receiver

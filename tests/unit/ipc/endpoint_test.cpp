@@ -631,6 +631,20 @@ TEST_F(EndpointTest, AMessageThatIsOutKeepsItsMemoryWhenItsChannelEnds) {
   EXPECT_TRUE(ended);
 }
 
+TEST_F(EndpointTest, AnOpenLoanKeepsItsMemoryWhenItsChannelEnds) {
+  const auto a = open(plugin(1, "a"));
+  const auto b = open(plugin(2, "b"));
+  const ChannelId to_b = channel_to(*a, "b");
+  const auto loan = a->loan(to_b, 10'000, {}, soon());
+  ASSERT_TRUE(loan) << loan.error().text;
+  bool ended = false;
+  a->on_ended([&](const Ended&) { ended = true; });
+  board.leave({2});
+  while (!ended) ASSERT_TRUE(a->receive(in(1ms)));
+  std::ranges::fill(*loan, std::byte{7}); // a fault, were it unmapped
+  EXPECT_EQ(a->commit(to_b), 0U);
+}
+
 TEST_F(EndpointTest, ABrokenRingEndsItsChannelAndTellsTheManagerWhichRule) {
   const auto a = open(plugin(1, "a"));
   const auto b = open(plugin(2, "b"));
