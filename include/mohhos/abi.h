@@ -174,9 +174,10 @@ enum {
 /* How a request ended. status >= 0: `reply` is the answer. status < 0: there is none, and the data
  * of `reply` is a sentence that says why (not NUL-terminated; sender may be 0):
  * MOHHOS_E_PLUGIN_FAILED (the peer answered no: the sentence is its own), MOHHOS_E_TIMED_OUT,
- * MOHHOS_E_PEER_GONE, MOHHOS_E_PEER_RESTARTED. Called exactly once for each request() that returned
- * >= 0 (unless the plugin is unloaded first), on the main thread, as a callback of its own, never
- * inside request(). Its result is judged like on_message's. */
+ * MOHHOS_E_CANCELLED (by cancel()), MOHHOS_E_PEER_GONE, MOHHOS_E_PEER_RESTARTED. Called exactly
+ * once for each request() that returned >= 0 (unless the plugin is unloaded first), on the main
+ * thread, as a callback of its own, never inside request(). Its result is judged like
+ * on_message's. */
 typedef int32_t (*mohhos_reply_fn)(void* user, int32_t status, const mohhos_message_t* reply);
 
 /* A timer's end; see call_after. Its result is judged like on_message's. */
@@ -251,14 +252,15 @@ struct mohhos_host {
 
   /* Zero copy: lends `size` bytes of the ring to write into (aligned to 8, not zeroed); commit()
    * publishes them all. One loan per channel at a time: the next loan or send on it takes back what
-   * was not committed. Cost does not depend on size. [main] Errors as send. */
+   * was not committed, and a publish, broadcast or cancel does so on all channels; commit() is
+   * BAD_STATE then. Cost does not depend on size. [main] Errors as send. */
   int32_t (*loan)(const mohhos_host_t* host, mohhos_channel_t channel,
                   const mohhos_send_options_t* options, size_t size, void** data);
   int32_t (*commit)(const mohhos_host_t* host, mohhos_channel_t channel);
 
   /* Sends and asks for an answer within timeout_ns, which `done` gets together with `user`.
-   * options->deadline_ns is not used: the deadline is now + timeout_ns. [main] Errors as send; then
-   * `done` is not called. */
+   * options->deadline_ns is not used: the deadline is now + timeout_ns. Returns a number > 0 for
+   * cancel(). [main] Errors as send; then `done` is not called. */
   int32_t (*request)(const mohhos_host_t* host, mohhos_channel_t channel,
                      const mohhos_send_options_t* options, const void* data, size_t size,
                      uint64_t timeout_ns, mohhos_reply_fn done, void* user);
@@ -276,13 +278,15 @@ struct mohhos_host {
                        const mohhos_send_options_t* options, const void* data, size_t size);
 
   /* Sends to everybody who subscribed to this event type; otherwise as broadcast. Event types are
-   * numbers that plugins agree on. [main] */
+   * numbers that plugins agree on. What becomes of it when a subscriber's ring is full is in the
+   * manifest's [events]. [main] DENIED: the manifest does not have this event. */
   int32_t (*publish)(const mohhos_host_t* host, uint32_t event,
                      const mohhos_send_options_t* options, const void* data, size_t size);
 
   /* Asks for these event types from one publisher, or (publisher 0) from all. Adds to earlier ones.
    * They arrive in on_message as MOHHOS_MSG_EVENT_NOTIFY. on_start and later. [main] TOO_LARGE:
-   * more than 31 at once. */
+   * more than 31 at once. NOT_FOUND: the manifest of no loaded plugin (of not that one) has one of
+   * them, so load publishers first. */
   int32_t (*subscribe)(const mohhos_host_t* host, uint64_t publisher, const uint32_t* events,
                        size_t count);
 
@@ -300,6 +304,12 @@ struct mohhos_host {
    * RUNNING. Any number of them, apart from wake_after's. [main] EXHAUSTED: more than 65,536. */
   int32_t (*call_after)(const mohhos_host_t* host, uint64_t delay_ns, mohhos_timer_fn then,
                         void* user);
+
+  /* Takes a request back, by the number that request() returned: its `done` gets
+   * MOHHOS_E_CANCELLED, once, as a callback of its own, and the peer's on_cancel hears of it (if
+   * there is room in its ring for that; it may have answered already). [main] NOT_FOUND: it has
+   * ended. */
+  int32_t (*cancel)(const mohhos_host_t* host, int32_t request);
 };
 
 /* Values of on_peer. */
@@ -353,6 +363,11 @@ typedef struct mohhos_plugin {
 
   /* Frees what create() made. Last call; not made when the process is killed. */
   void (*destroy)(void* self);
+
+  /* Who sent this request does not want the answer any more: whatever is still being done for it
+   * may stop. Comes after the request's on_message; may be for one that was answered meanwhile. An
+   * answer all the same reaches nobody. */
+  int32_t (*on_cancel)(void* self, const mohhos_request_t* request);
 } mohhos_plugin_t;
 
 #if defined(__GNUC__)

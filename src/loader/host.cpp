@@ -16,6 +16,7 @@ namespace {
 constexpr int kBatch = 256;
 // Configuration keys that begin like this are the host's own.
 constexpr std::string_view kSpinKey = "mohhos.spin_us";
+constexpr std::string_view kHugePagesKey = "mohhos.huge_pages";
 
 // The result of a callback that may fail as an operation: the plugin's sentence, or one that names
 // the callback.
@@ -55,6 +56,8 @@ Result<std::unique_ptr<Host>> Host::open(sys::Fd link, sandbox::Boot boot,
   host->endpoint_->hold_messages(true);
   host->endpoint_->on_record(
       [raw = host.get()](const ipc::LinkRecord& record) { raw->take_record(record); });
+  host->endpoint_->on_cancel(
+      [raw = host.get()](const ipc::ReplyTo& request) { raw->tell_cancelled(request); });
   host->endpoint_->on_ended([raw = host.get()](const ipc::Ended& ended) { raw->take_end(ended); });
   return host;
 }
@@ -121,6 +124,15 @@ void Host::deliver(const ipc::Message& message) {
   endpoint_->release(message);
 }
 
+// Called from inside receive(), as the ends of requests are.
+void Host::tell_cancelled(const ipc::ReplyTo& request) {
+  if (!running_ || library_->plugin().on_cancel == nullptr) return;
+  const mohhos_request_t cancelled{.sender = request.asker.value,
+                                   .correlation = request.correlation,
+                                   .deadline_ns = request.deadline_ns};
+  demand(library_->plugin().on_cancel(self_, &cancelled), "on_cancel");
+}
+
 void Host::tell_ends() {
   while (!ends_.empty() && running_) {
     const ipc::Ended ended = std::move(ends_.front());
@@ -183,6 +195,8 @@ Result<> Host::init() {
     if (std::from_chars(spin, spin + std::strlen(spin), value).ec == std::errc())
       endpoint_->set_spin(std::chrono::microseconds(value));
   }
+  // (How large rings are by default is the broker's, which knows the manifest.)
+  endpoint_->set_rings(0, table_->find_config(kHugePagesKey) != nullptr);
   self_ = library.plugin().create(table_->table());
   if (self_ == nullptr) TRY(judge(MOHHOS_E_PLUGIN_FAILED, "create"));
   if (library.plugin().on_init != nullptr) TRY(judge(library.plugin().on_init(self_), "on_init"));

@@ -36,6 +36,7 @@ private:
   [[nodiscard]] bool drain();
   void deliver(const ipc::Message& message);
   void tell_ends();
+  void tell_cancelled(const ipc::ReplyTo& request);
   void obey_orders();
   void obey(const ipc::Operate& order);
   [[nodiscard]] Result<> perform(ipc::Operation operation);

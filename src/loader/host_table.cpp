@@ -57,6 +57,17 @@ std::int32_t outcome(const Result<T>& result) {
   return result ? MOHHOS_OK : to_abi(result.error().code);
 }
 
+// The endpoint numbers requests with 64 bits, the ABI with 31: 1 … 2^31 - 1 and around. There are
+// never so many at once, so the short number and the last one say which is meant.
+constexpr std::uint64_t kShortNumbers = INT32_MAX;
+std::int32_t short_number(std::uint64_t number) {
+  return static_cast<std::int32_t>(number % kShortNumbers) + 1;
+}
+std::uint64_t full_number(std::int32_t number, std::uint64_t last) {
+  const auto wanted = static_cast<std::uint64_t>(number) - 1;
+  return last - (last % kShortNumbers + kShortNumbers - wanted) % kShortNumbers;
+}
+
 // What stands in for a message that there is not.
 mohhos_message_t no_message() {
   mohhos_message_t message{};
@@ -190,11 +201,14 @@ struct HostTable::Calls {
     const auto checked = check(options, ipc::MessageType::DataRequest);
     if (!checked || (data == nullptr && size != 0) || done == nullptr) return MOHHOS_E_INVALID;
     me.take_loan_back(channel);
-    return outcome(me.endpoint_.call(ChannelId{channel}, checked->about, bytes_of(data, size),
-                                     deadline_in(timeout_ns),
-                                     [&me, done, user](Result<const ipc::Message*> answer) {
-                                       me.finish_request(done, user, std::move(answer));
-                                     }));
+    const auto number = me.endpoint_.call(ChannelId{channel}, checked->about, bytes_of(data, size),
+                                          deadline_in(timeout_ns),
+                                          [&me, done, user](Result<const ipc::Message*> answer) {
+                                            me.finish_request(done, user, std::move(answer));
+                                          });
+    if (!number) return to_abi(number.error().code);
+    me.last_request_ = *number;
+    return short_number(*number);
   }
 
   static std::int32_t reply(const mohhos_host_t* host, const mohhos_request_t* request,
@@ -204,7 +218,6 @@ struct HostTable::Calls {
     if (!me.may_talk_here()) return MOHHOS_E_BAD_STATE;
     if (request == nullptr || request->correlation == 0 || (data == nullptr && size != 0))
       return MOHHOS_E_INVALID;
-    me.loaned_.clear(); // its channel to the asker may be any of them
     const ipc::ReplyTo to{PluginId{request->sender}, request->correlation, request->deadline_ns};
     return outcome(
         me.endpoint_.respond(to, bytes_of(data, size), deadline_in(timeout_ns), status < 0));
@@ -284,6 +297,14 @@ struct HostTable::Calls {
                        Timer{then, user});
     return MOHHOS_OK;
   }
+
+  static std::int32_t cancel(const mohhos_host_t* host, std::int32_t request) noexcept {
+    HostTable& me = self(host);
+    if (!me.on_main_thread()) return MOHHOS_E_BAD_STATE;
+    if (request <= 0) return MOHHOS_E_INVALID;
+    me.loaned_.clear(); // it is a record on the request's channel
+    return outcome(me.endpoint_.cancel(full_number(request, me.last_request_)));
+  }
 };
 
 Result<std::unique_ptr<HostTable>> HostTable::open(ipc::Endpoint& endpoint,
@@ -321,7 +342,8 @@ HostTable::HostTable(ipc::Endpoint& endpoint, const sandbox::Boot& boot, sys::Fd
             .publish = &Calls::publish,
             .subscribe = &Calls::subscribe,
             .call = &Calls::call,
-            .call_after = &Calls::call_after};
+            .call_after = &Calls::call_after,
+            .cancel = &Calls::cancel};
 }
 
 void HostTable::set_config(std::string_view key, std::string_view value) {

@@ -105,6 +105,7 @@ private:
   pthread_t main_thread_;
   bool may_talk_ = false;
   std::vector<std::uint64_t> loaned_; // the channels with an open loan
+  std::uint64_t last_request_ = 0;
   bool in_call_ = false;
   std::vector<std::byte> answer_; // call()'s, until the next
   std::string words_;

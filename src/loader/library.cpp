@@ -1,12 +1,15 @@
 #include "loader/library.hpp"
 
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
 #include <dlfcn.h>
 
 namespace mohhos::loader {
 namespace {
-// Without the callbacks that version 1 began with there is no plugin; what later versions append is
+// Without the callbacks that version 1 began with there is no plugin; what was appended later is
 // optional.
-constexpr std::size_t kSmallestTable = sizeof(mohhos_plugin_t);
+constexpr std::size_t kSmallestTable = offsetof(mohhos_plugin_t, on_cancel);
 constexpr char kSymbol[] = "mohhos_plugin";
 } // namespace
 
@@ -39,7 +42,11 @@ Result<Library> Library::open(const char* path, std::string_view manifest_name) 
     return fail(Code::Incompatible, "the plugin exports no '{}': is MOHHOS_PLUGIN(Class) missing?",
                 kSymbol);
   TRY(verify_table(*plugin, manifest_name));
-  return Library(plugin);
+  return Library(*plugin);
+}
+
+Library::Library(const mohhos_plugin_t& plugin) {
+  std::memcpy(&plugin_, &plugin, std::min<std::size_t>(plugin.struct_size, sizeof plugin_));
 }
 
 } // namespace mohhos::loader

@@ -263,6 +263,7 @@ void Manager::Parts::ask_init(Plugin& plugin) {
     plugin.link->send(config);
   };
   set("mohhos.spin_us", std::to_string(setup.config.spin.count()));
+  if (plugin.info.metadata.channels.huge_pages) set("mohhos.huge_pages", "1");
   for (const auto& [key, value] : plugin.info.grant.config) set(key, value);
   ask(plugin, ipc::Operation::Init);
 }

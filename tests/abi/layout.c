@@ -44,7 +44,7 @@ AT(mohhos_request_t, sender, 0);
 AT(mohhos_request_t, correlation, 8);
 AT(mohhos_request_t, deadline_ns, 16);
 
-SIZE(mohhos_plugin_t, 88);
+SIZE(mohhos_plugin_t, 96);
 AT(mohhos_plugin_t, struct_size, 0);
 AT(mohhos_plugin_t, abi_version, 4);
 AT(mohhos_plugin_t, name, 8);
@@ -57,8 +57,9 @@ AT(mohhos_plugin_t, on_work, 56);
 AT(mohhos_plugin_t, on_config, 64);
 AT(mohhos_plugin_t, on_peer, 72);
 AT(mohhos_plugin_t, destroy, 80);
+AT(mohhos_plugin_t, on_cancel, 88);
 
-SIZE(mohhos_host_t, 192);
+SIZE(mohhos_host_t, 200);
 AT(mohhos_host_t, struct_size, 0);
 AT(mohhos_host_t, abi_version, 4);
 AT(mohhos_host_t, plugin_id, 8);
@@ -85,6 +86,7 @@ AT(mohhos_host_t, publish, 160);
 AT(mohhos_host_t, subscribe, 168);
 AT(mohhos_host_t, call, 176);
 AT(mohhos_host_t, call_after, 184);
+AT(mohhos_host_t, cancel, 192);
 
 SIZE(plugin_message_t, 56);
 AT(plugin_message_t, id, 0);

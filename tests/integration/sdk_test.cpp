@@ -37,8 +37,37 @@ TEST_F(Sdk, CoroutinesCallSleepAndWaitForSeveral) {
 }
 
 TEST_F(Sdk, LoansAreSentOrTakenBack) {
-  // 100,000 + 12 + 2 bytes: neither the forgotten loan nor the one that was replaced.
-  EXPECT_EQ(ask("zero copy"), "3 of 100014, late: " + std::to_string(MOHHOS_E_BAD_STATE));
+  // 3,000,000 (its ring is as large as its manifest says) + 12 + 2 bytes: neither the forgotten
+  // loan nor the one that was replaced.
+  EXPECT_EQ(ask("zero copy"), "3 of 3000014, late: " + std::to_string(MOHHOS_E_BAD_STATE));
+}
+
+TEST_F(Sdk, RequestsAreTakenBackAndBothSidesHear) {
+  const std::string code = std::to_string(MOHHOS_E_CANCELLED);
+  EXPECT_EQ(ask("cancel"), "taken back, awaited " + code + ", status " + code + ", 3 of 3");
+}
+
+TEST_F(Sdk, ARequestThatNobodyWaitsForAnyMoreIsNotDelivered) {
+  EXPECT_EQ(ask("expire"), std::to_string(MOHHOS_E_TIMED_OUT) + ", not delivered");
+}
+
+TEST_F(Sdk, EventsReachWhoAskedAndAreThoseOfTheManifest) {
+  EXPECT_EQ(ask("events"), "5:9 5:16 sent to 11");
+  expect_failure("unknown event", MOHHOS_E_NOT_FOUND, {"subscribe"});
+  expect_failure("undeclared event", MOHHOS_E_PLUGIN_FAILED, {"publish"});
+}
+
+TEST_F(Sdk, ACycleOfBlockingCallsIsNamed) {
+  for (const char* name : {"cyclist_a", "cyclist_b", "cyclist_c"})
+    ASSERT_EQ(load_and_start(name).code, 0) << daemon.log();
+  // Whoever is found to close the circle hears of it, and the others get his answer.
+  const std::string answer = trimmed(call("cyclist_a", "round and round"));
+  EXPECT_TRUE(answer.starts_with(std::to_string(MOHHOS_E_BAD_STATE) + " ")) << answer;
+  for (const char* pair :
+       {"cyclist_a → cyclist_b", "cyclist_b → cyclist_c", "cyclist_c → cyclist_a"})
+    EXPECT_NE(answer.find(pair), std::string::npos) << answer;
+  for (const char* name : {"cyclist_a", "cyclist_b", "cyclist_c"})
+    EXPECT_EQ(trimmed(call(name, "ping")), "pong");
 }
 
 TEST_F(Sdk, WhatIsWrongIsATypedErrorAndBothLiveOn) {

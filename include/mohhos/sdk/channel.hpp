@@ -71,6 +71,28 @@ private:
 template <class R>
 class PendingCall; // task.hpp
 
+// A request under way, to take it back. A handle: it may be dropped or kept after the end.
+class CallHandle {
+public:
+  CallHandle() = default;
+  CallHandle(const mohhos_host_t* host, std::int32_t number) : host_(host), number_(number) {}
+
+  // Its callback gets MOHHOS_E_CANCELLED, later, and the peer's on_cancel hears of it. False: it
+  // has ended already.
+  bool cancel() const {
+    if (host_ == nullptr) return false;
+    if (!detail::has(host_, &mohhos_host_t::cancel))
+      throw Failure(MOHHOS_E_UNSUPPORTED, "cancel: this host cannot take requests back");
+    const auto result = host_->cancel(host_, number_);
+    if (result != MOHHOS_E_NOT_FOUND) detail::demand(result, "cancel");
+    return result >= 0;
+  }
+
+private:
+  const mohhos_host_t* host_ = nullptr;
+  std::int32_t number_ = 0;
+};
+
 // A directed channel to one peer. A handle: copies name the same channel; the host closes it at the
 // end.
 class Channel {
@@ -113,8 +135,8 @@ public:
 
   // Asks, and has `done` called with the answer (or with why there is none) in a later callback.
   template <class Q>
-  void call(const Q& request, Duration timeout, std::function<void(const Reply&)> done,
-            const SendOptions& options = {}) const;
+  CallHandle call(const Q& request, Duration timeout, std::function<void(const Reply&)> done,
+                  const SendOptions& options = {}) const;
 
   // Asks, and waits for the answer: simple, and deaf to everything else meanwhile. Throws Failure
   // when there is none, with the peer's or the host's sentence. Two plugins that ask each other
@@ -153,17 +175,18 @@ struct WaitingCallback {
 } // namespace detail
 
 template <class Q>
-void Channel::call(const Q& request, Duration timeout, std::function<void(const Reply&)> done,
-                   const SendOptions& options) const {
+CallHandle Channel::call(const Q& request, Duration timeout, std::function<void(const Reply&)> done,
+                         const SendOptions& options) const {
   const detail::Flat<Q> flat(request);
   auto waiting =
       std::make_unique<detail::WaitingCallback>(detail::WaitingCallback{host_, std::move(done)});
   const auto raw = detail::raw(options);
-  detail::demand(host_->request(host_, channel_, &raw, flat.data(), flat.size(),
-                                detail::nanoseconds(timeout), &detail::WaitingCallback::finish,
-                                waiting.get()),
-                 "call");
+  const auto number = detail::demand(
+      host_->request(host_, channel_, &raw, flat.data(), flat.size(), detail::nanoseconds(timeout),
+                     &detail::WaitingCallback::finish, waiting.get()),
+      "call");
   static_cast<void>(waiting.release()); // finish() owns it now
+  return {host_, number};
 }
 
 template <class R, class Q>

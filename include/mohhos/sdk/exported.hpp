@@ -81,6 +81,9 @@ struct Exported {
   static std::int32_t on_peer(void* self, std::uint64_t peer, std::uint32_t what) noexcept {
     return run(self, [&](Plugin& plugin) { plugin.on_peer(peer, what); });
   }
+  static std::int32_t on_cancel(void* self, const mohhos_request_t* request) noexcept {
+    return run(self, [&](Plugin& plugin) { plugin.on_cancel(*request); });
+  }
   static void destroy(void* self) noexcept {
     auto* const plugin = static_cast<Plugin*>(self);
 #if defined(__cpp_impl_coroutine)
@@ -101,7 +104,8 @@ struct Exported {
             .on_work = &on_work,
             .on_config = &on_config,
             .on_peer = &on_peer,
-            .destroy = &destroy};
+            .destroy = &destroy,
+            .on_cancel = &on_cancel};
   }
 };
 

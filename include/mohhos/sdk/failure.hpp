@@ -26,7 +26,7 @@ private:
 [[nodiscard]] constexpr const char* describe(std::int32_t code) noexcept {
   switch (code) {
   case MOHHOS_E_INVALID: return "an argument is wrong";
-  case MOHHOS_E_NOT_FOUND: return "there is no such plugin, channel or request";
+  case MOHHOS_E_NOT_FOUND: return "there is no such plugin, channel, request or event";
   case MOHHOS_E_BAD_STATE: return "not legal in this callback or on this thread";
   case MOHHOS_E_NOT_RUNNING: return "the peer is not running";
   case MOHHOS_E_DENIED:

@@ -46,6 +46,9 @@ public:
     static_cast<void>(peer);
     static_cast<void>(what);
   }
+  // Who asked this does not want the answer any more: stop what is still being done for it. It has
+  // the same sender and correlation as message.request() had.
+  virtual void on_cancel(const Request& request) { static_cast<void>(request); }
 
 #if defined(__cpp_impl_coroutine)
   // Channel::call for coroutines, also for those that have the plugin as an argument:

@@ -294,14 +294,26 @@ public:
               Duration timeout, const SendOptions& options) {
     const detail::Flat<Q> flat(request);
     const auto raw = detail::raw(options);
-    detail::demand(host->request(host, channel, &raw, flat.data(), flat.size(),
-                                 detail::nanoseconds(timeout), &detail::Signal::on_reply,
-                                 signal_.get()),
-                   "call");
+    handle_ = {host, detail::demand(host->request(host, channel, &raw, flat.data(), flat.size(),
+                                                  detail::nanoseconds(timeout),
+                                                  &detail::Signal::on_reply, signal_.get()),
+                                    "call")};
     signal_.lent();
+    can_cancel_ = detail::has(host, &mohhos_host_t::cancel);
   }
   PendingCall(const PendingCall&) = delete;
   PendingCall& operator=(const PendingCall&) = delete;
+  // Dropped before its end: nobody wants the answer any more.
+  ~PendingCall() {
+    if (signal_->given || !can_cancel_) return;
+    try {
+      handle_.cancel();
+    } catch (const Failure&) { // on another thread, or too late: then it is just not listened to
+    }
+  }
+
+  // Takes it back: whoever awaits it gets Failure CANCELLED. False: it has ended already.
+  bool cancel() const { return handle_.cancel(); }
 
   [[nodiscard]] bool await_ready() const noexcept { return signal_->given; }
   template <class Promise>
@@ -322,6 +334,8 @@ public:
 
 private:
   detail::SignalHolder signal_;
+  CallHandle handle_;
+  bool can_cancel_ = false;
 };
 
 template <class R, class Q>

@@ -1,7 +1,10 @@
 // Answers structs with structs (type CUSTOM) and protobuf with protobuf (DATA_REQUEST), counts what
-// comes without a request ("how much?" answers), and says no to what it cannot read.
+// comes without a request (AI_INFERENCE tells), never answers CONFIG_UPDATE, publishes on SHUTDOWN,
+// and says no to what it cannot read.
+#include <chrono>
 #include <cmath>
 #include <string>
+#include <thread>
 
 #include <mohhos/sdk.hpp>
 
@@ -14,8 +17,9 @@ class Survey : public mohhos::Plugin {
 public:
   void on_message(const mohhos::Message& message) override {
     if (!message.wants_reply()) {
-      ++messages_;
-      bytes_ += message.size();
+      if (message.text() == "pause") std::this_thread::sleep_for(std::chrono::milliseconds(100));
+      ++tally_.messages;
+      tally_.bytes += message.size();
       return;
     }
     try {
@@ -25,14 +29,35 @@ public:
     }
   }
 
+  void on_cancel(const mohhos::Request& request) override {
+    if (request.correlation == slow_.correlation && request.sender == slow_.sender)
+      ++tally_.cancelled;
+  }
+
 private:
   void answer(const mohhos::Message& message) {
-    if (message.type() == mohhos::MessageType::AiInference)
-      return reply(message, std::to_string(messages_) + " of " + std::to_string(bytes_));
-    if (message.type() == mohhos::MessageType::Custom) {
+    switch (message.type()) {
+    case mohhos::MessageType::AiInference: return reply(message, tally_);
+    case mohhos::MessageType::ConfigUpdate:
+      ++tally_.slow;
+      slow_ = message.request();
+      return;
+    case mohhos::MessageType::Shutdown: return reply(message, std::to_string(announce(message)));
+    case mohhos::MessageType::Custom: {
       const auto number = message.as<survey::Square>().number;
       return reply(message, survey::Squared{number, number * number});
     }
+    default: return measure(message);
+    }
+  }
+
+  std::int32_t announce(const mohhos::Message& message) const {
+    const auto number = message.as<survey::Square>().number;
+    return publish(number == 0 ? survey::kUndeclared : survey::kEvent,
+                   survey::Squared{number, number * number});
+  }
+
+  void measure(const mohhos::Message& message) const {
     const auto track = message.as<survey::Track>();
     survey::Summary summary;
     summary.set_name(track.name());
@@ -45,8 +70,8 @@ private:
     reply(message, summary);
   }
 
-  std::uint64_t messages_ = 0;
-  std::uint64_t bytes_ = 0;
+  survey::Tally tally_;
+  mohhos::Request slow_{};
 };
 
 } // namespace

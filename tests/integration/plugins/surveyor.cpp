@@ -14,13 +14,18 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr mohhos::SendOptions kStruct{.type = mohhos::MessageType::Custom};
-constexpr mohhos::SendOptions kHowMuch{.type = mohhos::MessageType::AiInference};
+constexpr mohhos::SendOptions kTally{.type = mohhos::MessageType::AiInference};
+constexpr mohhos::SendOptions kSlow{.type = mohhos::MessageType::ConfigUpdate};
+constexpr mohhos::SendOptions kAnnounce{.type = mohhos::MessageType::Shutdown};
 
 class Surveyor : public mohhos::Plugin {
 public:
   void on_start() override { survey_ = open("survey"); }
 
   void on_message(const mohhos::Message& message) override {
+    if (message.type() == mohhos::MessageType::EventNotify)
+      events_ += std::to_string(message.event()) + ":" +
+                 std::to_string(message.as<survey::Squared>().square) + " ";
     if (message.wants_reply()) start(answer(message.keep()));
   }
 
@@ -68,7 +73,12 @@ private:
     if (what == "to itself") static_cast<void>(open(std::string(name())));
     if (what == "to itself by number") static_cast<void>(open(id()));
     if (what == "without the right") static_cast<void>(open("plain"));
-    if (what == "timeout") co_return co_await survey_.call<std::string>("", 0s, kHowMuch);
+    if (what == "cancel") co_return co_await cancel_calls();
+    if (what == "expire") co_return co_await let_a_call_expire();
+    if (what == "events") co_return co_await take_events();
+    if (what == "unknown event") subscribe({&survey::kUndeclared, 1});
+    if (what == "undeclared event")
+      co_return co_await survey_.call<std::string>(survey::Square{0}, 5s, kAnnounce);
     co_return "I do not know '" + what + "'";
   }
 
@@ -88,7 +98,7 @@ private:
 
   // Three are sent, of three kinds; one is not, and one is sent too late.
   mohhos::TaskOf<std::string> send_loans() {
-    auto large = survey_.loan(100'000);
+    auto large = survey_.loan(3'000'000);
     std::fill_n(large.data(), large.size(), std::byte{'x'});
     large.send();
     {
@@ -105,10 +115,58 @@ private:
     } catch (const mohhos::Failure& failure) {
       late = std::to_string(failure.code());
     }
-    co_return co_await survey_.call<std::string>("", 5s, kHowMuch) + ", late: " + late;
+    const auto tally = co_await survey_.call<survey::Tally>("", 5s, kTally);
+    co_return std::to_string(tally.messages) + " of " + std::to_string(tally.bytes) +
+        ", late: " + late;
+  }
+
+  // One by its handle, one by dropping it, one that is awaited; the last two have ended already.
+  mohhos::TaskOf<std::string> cancel_calls() {
+    std::string text;
+    const auto handle = survey_.call(
+        "1", 60s, [this](const mohhos::Reply& reply) { last_status_ = reply.status(); }, kSlow);
+    text += handle.cancel() ? "taken back" : "too late";
+    {
+      auto dropped = survey_.call<std::string>("2", 60s, kSlow);
+    }
+    auto awaited = survey_.call<std::string>("3", 60s, kSlow);
+    awaited.cancel();
+    try {
+      static_cast<void>(co_await awaited);
+    } catch (const mohhos::Failure& failure) {
+      text += ", awaited " + std::to_string(failure.code());
+    }
+    text += ", status " + std::to_string(last_status_);
+    if (handle.cancel() || awaited.cancel()) text += ", twice";
+    const auto tally = co_await survey_.call<survey::Tally>("", 5s, kTally);
+    co_return text + ", " + std::to_string(tally.cancelled) + " of " + std::to_string(tally.slow);
+  }
+
+  mohhos::TaskOf<std::string> let_a_call_expire() {
+    const auto before = co_await survey_.call<survey::Tally>("", 5s, kTally);
+    survey_.send("pause");
+    std::string text = "answered";
+    try {
+      static_cast<void>(co_await survey_.call<std::string>("4", 1ms, kSlow));
+    } catch (const mohhos::Failure& failure) {
+      text = std::to_string(failure.code());
+    }
+    const auto after = co_await survey_.call<survey::Tally>("", 5s, kTally);
+    co_return text + (after.slow == before.slow ? ", not delivered" : ", delivered");
+  }
+
+  mohhos::TaskOf<std::string> take_events() {
+    subscribe({&survey::kEvent, 1});
+    std::string sent;
+    for (const std::uint64_t number : {3, 4})
+      sent += co_await survey_.call<std::string>(survey::Square{number}, 5s, kAnnounce);
+    while (events_.size() < 9) co_await mohhos::sleep(1ms);
+    co_return events_ + "sent to " + sent;
   }
 
   mohhos::Channel survey_;
+  std::string events_;
+  std::int32_t last_status_ = 0;
 };
 
 } // namespace

@@ -83,7 +83,11 @@ public:
       self(host).done = then;
       self(host).user = whose;
       self(host).pending.push_back({then, whose});
-      return MOHHOS_OK;
+      return ++self(host).last_request;
+    };
+    table_.cancel = [](const mohhos_host_t* host, std::int32_t request) -> std::int32_t {
+      self(host).cancelled.push_back(request);
+      return self(host).pending.empty() ? MOHHOS_E_NOT_FOUND : MOHHOS_OK;
     };
     table_.publish = [](const mohhos_host_t* host, std::uint32_t event,
                         const mohhos_send_options_t*, const void* data,
@@ -156,6 +160,8 @@ public:
   bool lent = false;
   std::vector<Sent> published; // type: the event
   std::vector<std::string> asked;
+  std::int32_t last_request = 0;
+  std::vector<std::int32_t> cancelled;
   std::int32_t request_result = MOHHOS_OK;
   std::int32_t call_result = MOHHOS_OK; // of a blocking call, with call_words
   std::string call_words;

@@ -2,16 +2,10 @@
 #include "mohhos/abi.h"
 
 extern "C" {
-const mohhos_plugin_t mohhos_plugin = {sizeof(mohhos_plugin_t),
-                                       MOHHOS_ABI_VERSION + 1,
-                                       nullptr,
-                                       nullptr,
-                                       nullptr,
-                                       nullptr,
-                                       nullptr,
-                                       nullptr,
-                                       nullptr,
-                                       nullptr,
-                                       nullptr,
-                                       nullptr};
+constexpr mohhos_plugin_t mohhos_plugin = [] {
+  mohhos_plugin_t table{};
+  table.struct_size = sizeof(mohhos_plugin_t);
+  table.abi_version = MOHHOS_ABI_VERSION + 1;
+  return table;
+}();
 }

@@ -132,9 +132,9 @@ private:
   std::uint32_t sequence_ = 0;
 };
 
-void send(ipc::SendingChannel& channel, std::string_view text) {
+void send(ipc::SendingChannel& channel, std::string_view text, const ipc::Outgoing& about = {}) {
   std::span<std::byte> bytes;
-  ASSERT_EQ(channel.ring().loan(static_cast<std::uint32_t>(text.size()), {}, bytes),
+  ASSERT_EQ(channel.ring().loan(static_cast<std::uint32_t>(text.size()), about, bytes),
             ipc::RingSender::Outcome::Ok);
   std::memcpy(bytes.data(), text.data(), text.size());
   channel.commit();
@@ -272,6 +272,30 @@ TEST(Loader, MessagesWaitInTheirRingUntilThePluginRuns) {
   EXPECT_TRUE(host.logs("message from friend: early"));
   send(channel, "late");
   EXPECT_TRUE(host.logs("message from friend: late"));
+}
+
+TEST(Loader, ARequestThatIsTakenBackIsToldAfterItCame) {
+  HostProcess host(OBEDIENT);
+  ASSERT_EQ(host.operate(ipc::Operation::Init).code, 0);
+  ASSERT_EQ(host.operate(ipc::Operation::Start).code, 0);
+  auto channel = host.give_channel("friend");
+  send(channel, "no request");
+  send(channel, "", {.type = ipc::MessageType::DataRequest, .cancels = true, .correlation = 7});
+  EXPECT_TRUE(host.logs("cancelled 7"));
+  EXPECT_EQ(host.logged.at(host.logged.size() - 2), "message from friend: no request");
+}
+
+TEST(Loader, ATableOfTheFirstDaysIsNotReadBeyondItsEnd) {
+  HostProcess host(ELDER);
+  ASSERT_EQ(host.operate(ipc::Operation::Init).code, 0);
+  ASSERT_EQ(host.operate(ipc::Operation::Start).code, 0);
+  EXPECT_TRUE(host.logs("old and well"));
+  auto channel = host.give_channel("friend");
+  send(channel, "", {.type = ipc::MessageType::DataRequest, .cancels = true, .correlation = 7});
+  ASSERT_EQ(host.operate(ipc::Operation::Configure).code, 0); // the host has the channel by now
+  ASSERT_EQ(host.operate(ipc::Operation::Stop).code, 0);
+  ASSERT_EQ(host.operate(ipc::Operation::Unload).code, 0);
+  EXPECT_EQ(host.status(), 0);
 }
 
 TEST(Loader, ALinkThatIsClosedEndsTheHost) {

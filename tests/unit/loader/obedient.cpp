@@ -29,6 +29,9 @@ public:
     info("work " + std::to_string(++slices_));
     return slices_ < 3;
   }
+  void on_cancel(const mohhos::Request& request) override {
+    info("cancelled " + std::to_string(request.correlation));
+  }
   void on_config(std::string_view key, std::string_view value) override {
     act("config");
     info(std::string(key) + " is now " + std::string(value));

@@ -190,12 +190,28 @@ TEST_F(Payload, ABlockingCallGivesTheValueOrThrowsTheReason) {
   EXPECT_EQ(words, "a → b → a");
 }
 
+TEST_F(Payload, ACallIsTakenBackByItsHandle) {
+  std::int32_t status = MOHHOS_OK;
+  const auto handle = channel.call("slow", std::chrono::seconds(1),
+                                   [&](const mohhos::Reply& reply) { status = reply.status(); });
+  EXPECT_TRUE(handle.cancel());
+  EXPECT_EQ(host.cancelled, std::vector<std::int32_t>{1});
+  EXPECT_EQ(status, MOHHOS_OK); // not inside of cancel()
+  EXPECT_EQ(host.answer("taken back", MOHHOS_E_CANCELLED), MOHHOS_OK);
+  EXPECT_EQ(status, MOHHOS_E_CANCELLED);
+  EXPECT_FALSE(handle.cancel()); // it has ended
+  EXPECT_FALSE(mohhos::CallHandle().cancel());
+}
+
 TEST_F(Payload, AnOlderHostWithoutTheFunctionIsUnsupported) {
   mohhos_host_t older = *host.table();
   older.struct_size = offsetof(mohhos_host_t, call);
   const mohhos::Channel old(&older, 1);
   EXPECT_EQ(failure_code([&] { (void)old.ask("x", std::chrono::seconds(1)); }, words),
             MOHHOS_E_UNSUPPORTED);
+  const auto handle = old.call("x", std::chrono::seconds(1), [](const mohhos::Reply&) {});
+  EXPECT_EQ(failure_code([&] { handle.cancel(); }, words), MOHHOS_E_UNSUPPORTED);
+  EXPECT_EQ(host.answer("late"), MOHHOS_OK);
 }
 
 } // namespace

@@ -27,6 +27,9 @@ class Coroutines : public mohhos::Plugin {
 public:
   ~Coroutines() override { destroyed.push_back("plugin"); }
   void on_start() override { peer_ = open("peer"); }
+  void on_cancel(const mohhos::Request& request) override {
+    info("cancelled " + std::to_string(request.correlation));
+  }
   void on_message(const mohhos::Message& message) override {
     const std::string what = message.copy();
     if (what == "relay") start(relay(message.keep()));
@@ -192,7 +195,21 @@ TEST_F(SdkTask, ThePluginTakesItsFramesAlongWhileItIsStillThere) {
 TEST_F(SdkTask, ACallThatIsDroppedIsAnsweredToNobody) {
   ASSERT_EQ(tell("drop"), MOHHOS_OK);
   EXPECT_EQ(host.logged, std::vector<std::string>{"went on"});
+  EXPECT_EQ(host.cancelled, std::vector<std::int32_t>{1});
   EXPECT_EQ(host.answer("late"), MOHHOS_OK);
+}
+
+TEST_F(SdkTask, ACallThatEndedIsNotTakenBack) {
+  ASSERT_EQ(tell("relay"), MOHHOS_OK);
+  EXPECT_EQ(host.answer("yes"), MOHHOS_OK);
+  EXPECT_EQ(host.pass_time(), MOHHOS_OK);
+  EXPECT_TRUE(host.cancelled.empty());
+}
+
+TEST_F(SdkTask, ThePluginHearsOfCancelledRequests) {
+  const mohhos_request_t request{.sender = 9, .correlation = 5, .deadline_ns = 0};
+  EXPECT_EQ(kTable.on_cancel(self, &request), MOHHOS_OK);
+  EXPECT_EQ(host.logged, std::vector<std::string>{"cancelled 5"});
 }
 
 TEST_F(SdkTask, ATaskThatWasNotStartedNeverRuns) {
