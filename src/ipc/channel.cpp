@@ -34,6 +34,10 @@ Result<sys::Fd> open_read_only(const sys::Fd& memory) {
   return fd;
 }
 
+Result<sys::Fd> waiting_end(const sys::Fd& bell, Holder holder) {
+  return holder == Holder::Stranger ? make_bell_ear(bell) : bell.duplicate();
+}
+
 // Seals first: what cannot shrink or grow keeps the size that is read now.
 Result<> check_memory(const sys::Fd& fd, std::string_view what, std::uint64_t size) {
   auto found = sys::verify_seals(fd.get(), F_SEAL_SHRINK | F_SEAL_GROW);
@@ -115,20 +119,20 @@ Result<ChannelMemory> make_channel_memory(std::uint64_t ring_bytes) {
   return memory;
 }
 
-Result<ChannelEnd> make_sender_end(const ChannelMemory& memory) {
+Result<ChannelEnd> make_sender_end(const ChannelMemory& memory, Holder holder) {
   ChannelEnd end;
   TRY(end.data, memory.data.duplicate());
   TRY(end.control, open_read_only(memory.control));
   TRY(end.data_bell, memory.data_bell.duplicate());
-  TRY(end.space_bell, memory.space_bell.duplicate());
+  TRY(end.space_bell, waiting_end(memory.space_bell, holder));
   return end;
 }
 
-Result<ChannelEnd> make_receiver_end(const ChannelMemory& memory) {
+Result<ChannelEnd> make_receiver_end(const ChannelMemory& memory, Holder holder) {
   ChannelEnd end;
   TRY(end.data, open_read_only(memory.data));
   TRY(end.control, memory.control.duplicate());
-  TRY(end.data_bell, memory.data_bell.duplicate());
+  TRY(end.data_bell, waiting_end(memory.data_bell, holder));
   TRY(end.space_bell, memory.space_bell.duplicate());
   return end;
 }

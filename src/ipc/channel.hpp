@@ -40,9 +40,14 @@ struct ChannelEnd {
     return {data.get(), control.get(), data_bell.get(), space_bell.get()};
   }
 };
+// Who gets an end. A stranger has no filter that keeps it from spoiling the bell that the other
+// side rings, so it gets that bell's ear only (doorbell.hpp).
+enum class Holder : std::uint8_t { Confined, Stranger };
 // Needs /proc/self/fd (the manager's; no endpoint has one). [any]
-[[nodiscard]] Result<ChannelEnd> make_sender_end(const ChannelMemory& memory);
-[[nodiscard]] Result<ChannelEnd> make_receiver_end(const ChannelMemory& memory);
+[[nodiscard]] Result<ChannelEnd> make_sender_end(const ChannelMemory& memory,
+                                                 Holder holder = Holder::Confined);
+[[nodiscard]] Result<ChannelEnd> make_receiver_end(const ChannelMemory& memory,
+                                                   Holder holder = Holder::Confined);
 
 // How an end maps its memory.
 struct ChannelOptions {

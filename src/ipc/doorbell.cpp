@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -11,6 +12,16 @@ Result<sys::Fd> make_doorbell() {
   sys::Fd bell(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
   if (!bell) return fail_errno("eventfd");
   return bell;
+}
+
+Result<sys::Fd> make_bell_ear(const sys::Fd& bell) {
+  sys::Fd ear(::epoll_create1(EPOLL_CLOEXEC));
+  if (!ear) return fail_errno("epoll_create1");
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLET;
+  if (::epoll_ctl(ear.get(), EPOLL_CTL_ADD, bell.get(), &event) != 0)
+    return fail_errno("epoll_ctl");
+  return ear;
 }
 
 void ring_doorbell(int bell) noexcept {

@@ -124,8 +124,11 @@ void Manager::Parts::deliver(const ipc::Delivery& delivery) {
     if (memory == channels.end()) return; // could not be made; the asker was told
     const auto* opened = std::get_if<ipc::ChannelOpened>(&delivery.record);
     CHECK(opened != nullptr);
-    auto made = opened->role == ipc::Role::Send ? ipc::make_sender_end(memory->second)
-                                                : ipc::make_receiver_end(memory->second);
+    // An application has no filter of ours.
+    const auto holder =
+        find(delivery.to) != nullptr ? ipc::Holder::Confined : ipc::Holder::Stranger;
+    auto made = opened->role == ipc::Role::Send ? ipc::make_sender_end(memory->second, holder)
+                                                : ipc::make_receiver_end(memory->second, holder);
     if (!made) {
       spdlog::error("channel {}: {}", delivery.fds_of.value, made.error().text);
       return;

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <sys/mman.h>
 
+#include "ipc/link.hpp"
 #include "ipc/ring.hpp"
 #include "sys/memfd.hpp"
 
@@ -13,19 +14,23 @@ namespace mohhos::soak {
 // [guard][header page][ring][ring again][guard][control page][guard]
 class GuardedRing {
 public:
+  // New memory, all of it writable.
   explicit GuardedRing(std::uint64_t capacity) : capacity_(capacity) {
-    const std::size_t ring = capacity;
-    bytes_ = 5 * kPage + 2 * ring;
-    auto fd = sys::make_memfd("soak-ring", 0600);
-    if (!fd || ::ftruncate(fd->get(), static_cast<off_t>(2 * kPage + ring)) != 0) std::abort();
-    void* const reserved = ::mmap(nullptr, bytes_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (reserved == MAP_FAILED) std::abort();
-    base_ = static_cast<std::byte*>(reserved);
-    place(fd->get(), kPage, kPage + ring, 0);
-    place(fd->get(), 2 * kPage + ring, ring, kPage);
-    place(fd->get(), 3 * kPage + 2 * ring, kPage, kPage + ring);
+    const auto data = must(sys::make_memfd("soak-ring", 0600));
+    const auto control_page = must(sys::make_memfd("soak-ring-control", 0600));
+    if (::ftruncate(data.get(), static_cast<off_t>(kPage + capacity)) != 0 ||
+        ::ftruncate(control_page.get(), kPage) != 0)
+      std::abort();
+    place_all(data.get(), control_page.get(), PROT_READ | PROT_WRITE, PROT_READ | PROT_WRITE);
     *header() = {};
     *control() = {};
+  }
+  // A channel's, as one side may use it: a write to what is the other's is a SIGSEGV too.
+  GuardedRing(int data, int control_page, std::uint64_t capacity, ipc::Role role)
+      : capacity_(capacity) {
+    const bool sends = role == ipc::Role::Send;
+    place_all(data, control_page, sends ? PROT_READ | PROT_WRITE : PROT_READ,
+              sends ? PROT_READ : PROT_READ | PROT_WRITE);
   }
   ~GuardedRing() { ::munmap(base_, bytes_); }
   GuardedRing(const GuardedRing&) = delete;
@@ -56,9 +61,22 @@ public:
 
 private:
   static constexpr std::size_t kPage = ipc::kHeaderPage;
-  void place(int fd, std::size_t at, std::size_t size, std::size_t offset) {
-    if (::mmap(base_ + at, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
-               static_cast<off_t>(offset)) == MAP_FAILED)
+  static sys::Fd must(Result<sys::Fd> fd) {
+    if (!fd) std::abort();
+    return *std::move(fd);
+  }
+  void place_all(int data_fd, int control_fd, int data_access, int control_access) {
+    bytes_ = 5 * kPage + 2 * capacity_;
+    void* const reserved = ::mmap(nullptr, bytes_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (reserved == MAP_FAILED) std::abort();
+    base_ = static_cast<std::byte*>(reserved);
+    place(data_fd, kPage, kPage + capacity_, 0, data_access);
+    place(data_fd, 2 * kPage + capacity_, capacity_, kPage, data_access);
+    place(control_fd, 3 * kPage + 2 * capacity_, kPage, 0, control_access);
+  }
+  void place(int fd, std::size_t at, std::size_t size, std::size_t offset, int access) {
+    if (::mmap(base_ + at, size, access, MAP_SHARED | MAP_FIXED, fd, static_cast<off_t>(offset)) ==
+        MAP_FAILED)
       std::abort();
   }
   std::uint64_t capacity_;

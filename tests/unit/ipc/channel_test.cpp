@@ -6,6 +6,8 @@
 
 #include <gtest/gtest.h>
 
+#include "ipc/doorbell.hpp"
+#include "ipc/waiter.hpp"
 #include "ring_memory.hpp"
 #include "sys/memfd.hpp"
 
@@ -108,6 +110,40 @@ TEST(Channel, ASenderThatPunchesHolesHurtsOnlyItsOwnMessages) {
             0);
   EXPECT_EQ(pair.take(), std::nullopt);
   EXPECT_EQ(pair.receiver->ring().breach(), Breach::None);
+}
+
+// Blocks, and fails by its deadline, if the stranger could fill the bell that we ring.
+TEST(Channel, AStrangerCannotMakeTheOtherSidesRingBlock) {
+  const Pair pair;
+  const auto sends = make_sender_end(pair.memory, Holder::Stranger);
+  const auto receives = make_receiver_end(pair.memory, Holder::Stranger);
+  ASSERT_TRUE(sends && receives);
+  for (const int waits : {sends->space_bell.get(), receives->data_bell.get()}) {
+    const std::uint64_t most = UINT64_MAX - 1;
+    EXPECT_EQ(::fcntl(waits, F_SETFL, 0), 0);
+    EXPECT_LT(::write(waits, &most, sizeof most), 0);
+    std::uint64_t count = 0;
+    EXPECT_LT(::read(waits, &count, sizeof count), 0);
+  }
+  ring_doorbell(pair.memory.space_bell.get());
+  ring_doorbell(pair.memory.data_bell.get());
+}
+
+TEST(Channel, AStrangerHearsEveryRingOfItsBell) {
+  const Pair pair;
+  const auto receives = make_receiver_end(pair.memory, Holder::Stranger);
+  ASSERT_TRUE(receives);
+  const auto no_link = make_doorbell();
+  auto waiter = Waiter::open(no_link->get());
+  ASSERT_TRUE(waiter && waiter->add_bell(receives->data_bell.get(), WakeKind::Data, 7));
+  EXPECT_TRUE(waiter->wait(Monotonic{}).empty());
+  for (int ring = 0; ring < 3; ++ring) {
+    ring_doorbell(pair.memory.data_bell.get());
+    const auto heard = waiter->wait(Monotonic{});
+    ASSERT_EQ(heard.size(), 1U);
+    EXPECT_EQ(heard[0].channel, 7U);
+    EXPECT_TRUE(waiter->wait(Monotonic{}).empty()) << "heard once";
+  }
 }
 
 } // namespace
