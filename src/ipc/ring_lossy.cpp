@@ -3,8 +3,6 @@
 #include "ipc/ring.hpp"
 #include "ipc/shared_word.hpp"
 
-#include <atomic>
-
 namespace mohhos::ipc {
 namespace {
 
@@ -33,7 +31,7 @@ void RingSender::give_up_oldest(std::uint64_t needed) noexcept {
     tail_ += PublishWord::unpack(load_relaxed(&record->publish)).extent();
   }
   store_relaxed(&memory_.header->oldest, tail_);
-  std::atomic_thread_fence(std::memory_order_release); // the receiver's skip_overwritten()
+  store_store_fence(); // the receiver's skip_overwritten()
 }
 
 bool RingReceiver::overwritten() const noexcept {
@@ -72,7 +70,7 @@ RingReceiver::Outcome RingReceiver::next_lossy(View& view, std::vector<std::byte
     const Breach breach = raw == 0 ? Breach::None : judge(word);
     if (raw != 0 && breach == Breach::None)
       copy_changing(record, copy, word.header_size() + word.size);
-    std::atomic_thread_fence(std::memory_order_acquire); // the sender's give_up_oldest()
+    load_load_fence();                // the sender's give_up_oldest()
     if (skip_overwritten()) continue; // nothing of what was seen is true any more
     if (raw == 0) return Outcome::Empty;
     breach_ = breach;
