@@ -156,24 +156,19 @@ Result<SendingChannel> SendingChannel::attach(ChannelEnd end, std::uint64_t ring
                         std::move(end.space_bell), RingSender(memory, generation, options.loss));
 }
 
-void SendingChannel::ring_bell() noexcept {
-  ring_doorbell(data_bell_.get());
-  ++ring_.counters().bells;
-}
-
 std::uint64_t SendingChannel::commit(bool more) noexcept {
   const std::uint64_t id = ring_.commit();
-  if (++unlooked_ >= kLookEvery)
-    wake();
-  else if (!more && ring_.sees_sleeper())
-    ring_bell();
+  ++unlooked_;
+  if (!more || unlooked_ >= kLookEvery) wake();
   return id;
 }
 
 void SendingChannel::wake() noexcept {
   if (unlooked_ == 0) return;
   unlooked_ = 0;
-  if (ring_.must_wake()) ring_bell();
+  if (!ring_.must_wake()) return;
+  ring_doorbell(data_bell_.get());
+  ++ring_.counters().bells;
 }
 
 // MADV_REMOVE on what is our own, and holds nothing: it leaves zeros, as free lines have them.

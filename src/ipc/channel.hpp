@@ -64,11 +64,10 @@ public:
                                                      const ChannelOptions& options = {});
   [[nodiscard]] RingSender& ring() noexcept { return ring_; }
   [[nodiscard]] const RingSender& ring() const noexcept { return ring_; }
-  // Publishes, and rings if the receiver is seen asleep. Returns the message's id. `more`: does not
-  // look at the receiver. Either way a look for certain is owed (RingSender::sees_sleeper() says
-  // why): it is made once in 64 messages here; the caller owes a wake() before it rests. [any]
+  // Publishes, and rings if the receiver sleeps. Returns the message's id. `more`: looks at the
+  // receiver for one message in 64 only, and after the last one the caller owes a wake(). [any]
   std::uint64_t commit(bool more = false) noexcept;
-  // Rings if the receiver sleeps and was not looked at for certain since the last commit. [any]
+  // Rings if the receiver sleeps and was not looked at since the last commit. [any]
   void wake() noexcept;
   // Gives the ring's memory back to the system, but for a page or two: of a channel that is idle.
   // Nothing while there are messages in it. [any]
@@ -80,13 +79,12 @@ public:
 private:
   SendingChannel(sys::Mapping data, sys::Mapping control, sys::Fd data_bell, sys::Fd space_bell,
                  RingSender ring);
-  void ring_bell() noexcept;
   sys::Mapping data_;
   sys::Mapping control_;
   sys::Fd data_bell_;
   sys::Fd space_bell_;
   RingSender ring_;
-  std::uint32_t unlooked_ = 0; // messages since the last look for certain
+  std::uint32_t unlooked_ = 0; // messages since the last look at the receiver
 };
 
 class ReceivingChannel {

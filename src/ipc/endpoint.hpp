@@ -168,8 +168,8 @@ public:
   [[nodiscard]] Result<std::uint64_t> send(ChannelId channel, const Outgoing& about,
                                            std::span<const std::byte> bytes, Monotonic deadline);
 
-  // Wakes every receiver that a send may have come too early to see asleep. receive(), rest() and
-  // prepare_wait() do this; call it when none of them follows soon. [loop]
+  // Wakes every receiver that a send with `more` left asleep. receive(), rest() and prepare_wait()
+  // do this; call it when none of them follows soon. [loop]
   void flush();
 
   // --- receive ---

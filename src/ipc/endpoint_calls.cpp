@@ -126,7 +126,6 @@ void Endpoint::State::wait_for_answer(PluginId callee,
     const bool sleep = time >= begin + settings.spin && (idle == nullptr || arm(idle));
     const Monotonic until = std::min(own_deadline(), tell_at);
     (void)note(waiter.wait(sleep ? until : kNoWait));
-    look_again(now());
     expire(now());
   }
   if (told) (void)send_link_record(link.get(), Waiting{});

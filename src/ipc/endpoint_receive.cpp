@@ -202,10 +202,6 @@ void Endpoint::State::copy_to_tap(Receiving& from, const Message& message) {
   std::ranges::copy(message.payload, space.begin() + sizeof header);
   from.tap_told = ring.counters().dropped;
   tap->channel.commit();
-  if (!tap->owes_look) {
-    tap->owes_look = true;
-    unlooked.push_back(tap->id);
-  }
 }
 
 void Endpoint::State::break_receiving(Receiving& channel, Breach breach) {
@@ -260,7 +256,7 @@ void Endpoint::release(const Message& message) {
 
 Result<std::optional<Message>> Endpoint::receive(Monotonic deadline) {
   State& state = *state_;
-  if (state.more_sent) state.look_at_receivers();
+  if (!state.unlooked.empty()) state.look_at_receivers();
   for (;;) {
     if (state.until_poll-- == 0) {
       state.until_poll = kReceivesPerPoll;

@@ -182,12 +182,11 @@ std::uint64_t Endpoint::commit(ChannelId channel) {
   if (out == nullptr) return 0;
   ++state_->counters.sent;
   out->loan_open = false;
-  if (!out->owes_look) {
+  state_->sent_lately = true;
+  if (out->more && !out->owes_look) {
     out->owes_look = true;
-    state_->sent_lately = true;
     state_->unlooked.push_back(out->id);
   }
-  state_->more_sent |= out->more;
   return out->channel.commit(out->more);
 }
 
@@ -196,7 +195,6 @@ void Endpoint::flush() {
 }
 
 void Endpoint::State::look_at_receivers() noexcept {
-  more_sent = false;
   for (const ChannelId id : unlooked) {
     Sending* const out = find_sending(id);
     if (out == nullptr) continue;

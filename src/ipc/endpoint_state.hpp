@@ -86,10 +86,6 @@ inline constexpr auto kOpenTime =
 
 inline constexpr std::uint32_t kSpinsPerPoll = 64; // looks at the rings for each look at the epoll
 
-// A commit looks at its receiver without a fence and can come a moment too early (ring.hpp). So who
-// goes to sleep looks at its rings once more after this time, which no store takes to arrive.
-inline constexpr auto kLookAgain = std::chrono::milliseconds(1);
-
 // A call that waits this long tells the manager, which knows whether it can ever end.
 inline constexpr auto kTellWaiting = std::chrono::milliseconds(5);
 
@@ -125,8 +121,8 @@ struct Endpoint::State {
                                         Monotonic deadline, std::span<std::byte>& bytes);
   [[nodiscard]] Error break_sending(Sending& out);
   void end_sending(ChannelId id, Error why);
-  // The looks for certain that commits owe: before anything here waits, and when the caller comes
-  // back after a send with `more`.
+  // The looks that sends with `more` owe: before anything here waits, and when the caller comes
+  // back.
   void look_at_receivers() noexcept;
   // Memory of rings that have been idle since the last time.
   void return_idle_memory(Monotonic now);
@@ -161,7 +157,6 @@ struct Endpoint::State {
   // Arms the active rings that are served (or one). True: nothing came meanwhile, and the bells
   // will tell.
   [[nodiscard]] bool arm(const Receiving* only = nullptr);
-  void look_again(Monotonic now);
   // Spins, then sleeps, until there may be something to do; false when the deadline has passed.
   [[nodiscard]] bool wait(Monotonic deadline);
   [[nodiscard]] bool spin(Monotonic until);
@@ -192,7 +187,6 @@ struct Endpoint::State {
   std::map<std::pair<PluginId, Lane>, ChannelId> sending_by_peer;
   Sending* last_sending = nullptr;
   std::vector<ChannelId> unlooked; // channels that owe a look at their receiver
-  bool more_sent = false;          // one of them did not look at all
   bool sent_lately = false;        // since the last look for idle rings
   Monotonic idle_look = Monotonic::max();
 
@@ -201,12 +195,7 @@ struct Endpoint::State {
   std::array<Service, kShares.size()> services;
   bool holding = false;
   std::uint32_t until_poll = 0; // receives until the next look at the epoll
-  struct Asleep {
-    ChannelId channel;
-    Monotonic look_at;
-  };
-  std::deque<Asleep> asleep; // armed lately, the earliest first
-  bool woken = false;        // by wake_by()'s eventfd
+  bool woken = false;           // by wake_by()'s eventfd
 
   Calls<AnswerCallback> calls;
   std::uint64_t blocking_call = 0; // the number of the one that call_and_wait() waits for

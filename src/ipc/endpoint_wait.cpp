@@ -55,14 +55,9 @@ bool Endpoint::State::arm(const Receiving* only) {
   for (Receiving* const channel : chosen) channel->channel.ring().arm();
   store_load_fence(); // the senders: commit(), fence, load of armed in must_wake()
   const bool ready = only != nullptr ? has_work(*only) : anything_ready();
-  const Monotonic look_at = now() + kLookAgain;
   for (Receiving* const channel : chosen) {
-    if (ready) {
-      channel->channel.ring().disarm();
-    } else {
-      channel->active = false;
-      asleep.push_back({channel->id, look_at});
-    }
+    if (ready) channel->channel.ring().disarm();
+    channel->active = ready;
   }
   if (!ready)
     for (Service& service : served())
@@ -70,19 +65,9 @@ bool Endpoint::State::arm(const Receiving* only) {
   return !ready;
 }
 
-// A bell that was not rung because its ringer looked a moment too early.
-void Endpoint::State::look_again(Monotonic time) {
-  while (!asleep.empty() && asleep.front().look_at <= time) {
-    Receiving* const channel = find_receiving(asleep.front().channel);
-    asleep.pop_front();
-    if (channel != nullptr && !channel->active && channel->channel.ready()) activate(*channel);
-  }
-}
-
 // What we have to do ourselves, whoever rings or not.
 Monotonic Endpoint::State::own_deadline() const {
-  const Monotonic look_at = asleep.empty() ? Monotonic::max() : asleep.front().look_at;
-  return std::min({calls.next_deadline(), look_at, idle_look});
+  return std::min(calls.next_deadline(), idle_look);
 }
 
 bool Endpoint::State::spin(Monotonic until) {
@@ -112,7 +97,6 @@ bool Endpoint::State::wait(Monotonic deadline) {
     }
     time = now();
   }
-  look_again(time);
   if (time >= idle_look) return_idle_memory(time);
   expire(time);
   return time < deadline || anything_ready();

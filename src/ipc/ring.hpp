@@ -73,12 +73,8 @@ public:
   // Publishes the loan; returns the message's id. The bytes are the receiver's from here on. [any]
   std::uint64_t commit() noexcept;
 
-  // Whether the receiver seems to sleep and was not yet rung for this sleep. One load and no fence:
-  // it can come too early to see a sleep that begins at this very moment, so a must_wake() is still
-  // owed. When true, ring the data bell. [any]
-  [[nodiscard]] bool sees_sleeper() noexcept;
-  // The same for certain: orders itself after commit(). A full fence waits for all lines that the
-  // receiver just read, so: once for many messages, and before the sender rests. [any]
+  // Whether the receiver sleeps and was not yet rung for this sleep; orders itself after commit().
+  // When true, ring the data bell. [any]
   [[nodiscard]] bool must_wake() noexcept;
 
   // Sleeping until there is space: arm, then try again, then wait for the space bell, then disarm.

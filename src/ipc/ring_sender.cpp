@@ -6,7 +6,8 @@
 namespace mohhos::ipc {
 namespace {
 
-constexpr std::uint64_t kZeroAhead = 8 * kLine;
+constexpr std::uint64_t kZeroLow = 4 * kLine; // fewer: time for the next stretch
+constexpr std::uint64_t kZeroAhead = 32 * kLine;
 constexpr std::uint64_t kPage = 4096;
 
 std::uint64_t* publish_word(std::byte* record) {
@@ -137,11 +138,14 @@ std::uint64_t RingSender::commit() noexcept {
   return message_id(position);
 }
 
-// Off the critical path, and away from the line that the receiver polls (with its neighbours, which
-// its prefetcher takes along): stores become visible in order, so a slow 0 before a publication
-// would hold it up. Measured, 64 B of payload one way: 505 ns with the 0 written at each commit,
-// 241 ns with this (a plain head/tail ring beside it: 268 ns).
+// Away from the line that the receiver polls (with its neighbours, which its prefetcher takes
+// along), because stores become visible in order: a slow 0 before a publication holds it up. And in
+// stretches, whose lines are fetched side by side. Measured with 64 B of payload: 505 ns one way
+// with the 0 written at each commit, 241 ns with eight kept ahead one by one, 185 ns in stretches
+// (a plain head/tail ring beside it: 218 ns); 14 and 21 million messages a second.
 void RingSender::zero_ahead() noexcept {
+  if (zeroed_ >= kZeroLow) [[likely]]
+    return;
   const std::uint64_t free = free_bytes();
   for (; zeroed_ < kZeroAhead && zeroed_ < free; zeroed_ += kLine)
     store_relaxed(publish_word(at(head_ + zeroed_)), 0);
@@ -160,17 +164,13 @@ void RingSender::count(std::uint32_t size) noexcept {
     store_relaxed(&mine.high_water, head_ - tail_);
 }
 
-bool RingSender::sees_sleeper() noexcept {
-  const std::uint32_t armed = load_relaxed(&memory_.control->armed); // the receiver's arm()
+bool RingSender::must_wake() noexcept {
+  store_load_fence(); // the receiver: arm(), fence, ready()
+  const std::uint32_t armed = load_relaxed(&memory_.control->armed);
   if (armed % 2 == 0 || armed == rung_) [[likely]]
     return false;
   rung_ = armed;
   return true;
-}
-
-bool RingSender::must_wake() noexcept {
-  store_load_fence(); // the receiver: arm(), fence, ready()
-  return sees_sleeper();
 }
 
 void RingSender::arm() noexcept {
