@@ -206,8 +206,8 @@ RingReceiver::Outcome ReceivingChannel::next(View& view) noexcept {
   return outcome;
 }
 
-void ReceivingChannel::release(const View& view) noexcept {
-  ring_.release(view);
+void ReceivingChannel::release(std::uint64_t end, std::uint64_t number) noexcept {
+  ring_.release(end, number);
   if (ring_.must_wake(false)) ring_doorbell(space_bell_.get());
 }
 

@@ -100,7 +100,8 @@ public:
     return ring_.ready() || (loss_ == Loss::Oldest && ring_.overwritten());
   }
   // Acknowledges, and rings if the sender sleeps for space. [any]
-  void release(const View& view) noexcept;
+  void release(const View& view) noexcept { release(view.end, view.number); }
+  void release(std::uint64_t end, std::uint64_t number) noexcept;
   [[nodiscard]] int data_bell() const noexcept { return data_bell_.get(); }
 
 private:

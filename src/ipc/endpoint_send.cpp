@@ -179,15 +179,18 @@ std::uint64_t Endpoint::commit(ChannelId channel) {
   Sending* const base = state_->find_sending(channel);
   if (base == nullptr) return 0; // it ended between loan and commit
   Sending* const out = base->lent == base->id ? base : state_->find_sending(base->lent);
-  if (out == nullptr) return 0;
-  ++state_->counters.sent;
-  out->loan_open = false;
-  state_->sent_lately = true;
-  if (out->more && !out->owes_look) {
-    out->owes_look = true;
-    state_->unlooked.push_back(out->id);
+  return out == nullptr ? 0 : state_->commit(*out);
+}
+
+std::uint64_t Endpoint::State::commit(Sending& out) {
+  ++counters.sent;
+  out.loan_open = false;
+  sent_lately = true;
+  if (out.more && !out.owes_look) {
+    out.owes_look = true;
+    unlooked.push_back(out.id);
   }
-  return out->channel.commit(out->more);
+  return out.channel.commit(out.more);
 }
 
 void Endpoint::flush() {
@@ -207,8 +210,18 @@ void Endpoint::State::look_at_receivers() noexcept {
 Result<std::uint64_t> Endpoint::send(ChannelId channel, const Outgoing& about,
                                      std::span<const std::byte> bytes, Monotonic deadline) {
   if (bytes.size() > UINT32_MAX) return fail(Code::TooLarge, "a message of {} bytes", bytes.size());
-  TRY(const std::span<std::byte> space,
-      loan(channel, static_cast<std::uint32_t>(bytes.size()), about, deadline));
+  const auto size = static_cast<std::uint32_t>(bytes.size());
+  // The usual case in one piece: what follows it does the same in general.
+  if (Sending* const out = state_->find_sending(channel);
+      out != nullptr && (about.priority == Priority::Normal || out->lane != Lane::Normal)) {
+    std::span<std::byte> space;
+    if (out->channel.ring().loan(size, about, space) == RingSender::Outcome::Ok) [[likely]] {
+      std::ranges::copy(bytes, space.begin());
+      out->more = about.more;
+      return state_->commit(*out);
+    }
+  }
+  TRY(const std::span<std::byte> space, loan(channel, size, about, deadline));
   std::ranges::copy(bytes, space.begin());
   return commit(channel);
 }

@@ -11,6 +11,7 @@
 #include "ipc/calls.hpp"
 #include "ipc/channel.hpp"
 #include "ipc/endpoint.hpp"
+#include "ipc/linger.hpp"
 #include "ipc/waiter.hpp"
 #include "model/messaging.hpp"
 
@@ -37,6 +38,7 @@ struct Receiving {
   ReceivingChannel channel;
   bool active = true;              // in its Service's `active`, its ring not armed
   std::uint32_t idle_bells = 0;    // rings in a row without a message
+  std::uint32_t untimed = 0;       // messages until the next look at the clock
   ChannelId tap;                   // copies go there, for a recorder
   std::uint64_t tap_told = 0;      // of the copies it missed, those it knows of
   std::optional<Error> ending;     // ends with this once it is empty and all is released
@@ -119,6 +121,7 @@ struct Endpoint::State {
   [[nodiscard]] Result<Sending*> lane_beside(Sending& base, Lane lane, Monotonic deadline);
   [[nodiscard]] Result<> wait_for_space(ChannelId id, std::uint32_t size, const Outgoing& about,
                                         Monotonic deadline, std::span<std::byte>& bytes);
+  std::uint64_t commit(Sending& out);
   [[nodiscard]] Error break_sending(Sending& out);
   void end_sending(ChannelId id, Error why);
   // The looks that sends with `more` owe: before anything here waits, and when the caller comes
@@ -160,6 +163,8 @@ struct Endpoint::State {
   // Spins, then sleeps, until there may be something to do; false when the deadline has passed.
   [[nodiscard]] bool wait(Monotonic deadline);
   [[nodiscard]] bool spin(Monotonic until);
+  [[nodiscard]] bool look_before_sleep(Monotonic time, Monotonic deadline);
+  void sleep(Monotonic deadline);
   [[nodiscard]] Monotonic own_deadline() const;
 
   // endpoint_calls.cpp
@@ -180,6 +185,7 @@ struct Endpoint::State {
   std::uint32_t sequence = 0;
 
   FastClock clock;
+  std::uint64_t time_ns = 0; // at the last look, when a message was taken
 
   std::unordered_map<std::uint64_t, std::unique_ptr<Sending>> sending;
   // Ended with an open loan: its memory stays, for whoever writes into it, while there are few.
@@ -195,7 +201,8 @@ struct Endpoint::State {
   std::array<Service, kShares.size()> services;
   bool holding = false;
   std::uint32_t until_poll = 0; // receives until the next look at the epoll
-  bool woken = false;           // by wake_by()'s eventfd
+  Linger linger;
+  bool woken = false; // by wake_by()'s eventfd
 
   Calls<AnswerCallback> calls;
   std::uint64_t blocking_call = 0; // the number of the one that call_and_wait() waits for

@@ -80,23 +80,36 @@ bool Endpoint::State::spin(Monotonic until) {
   }
 }
 
+// True: something came while we looked.
+bool Endpoint::State::look_before_sleep(Monotonic time, Monotonic deadline) {
+  const bool polls =
+      std::ranges::any_of(served(), [](const Service& service) { return !service.active.empty(); });
+  if (!polls) return false;
+  const auto extra = linger.time();
+  const auto look = std::max(settings.spin, extra);
+  if (look.count() == 0) return false;
+  const bool found = spin(std::min(deadline, time + look));
+  if (extra.count() > 0 && settings.spin < extra) found ? linger.found() : linger.in_vain();
+  return found;
+}
+
+void Endpoint::State::sleep(Monotonic deadline) {
+  const Monotonic begin = now();
+  if (begin >= deadline || !arm()) return;
+  ++counters.sleeps;
+  if (note(waiter.wait(std::min(deadline, own_deadline())))) linger.woken_after(now() - begin);
+}
+
 bool Endpoint::State::wait(Monotonic deadline) {
   look_at_receivers();
-  Monotonic time = now();
   if (deadline == kNoWait) {
     (void)note(waiter.wait(kNoWait));
-  } else if (time < deadline) {
+  } else if (const Monotonic time = now(); time < deadline) {
     if (sent_lately && idle_look == Monotonic::max()) idle_look = time + settings.idle_after;
-    const bool polls = std::ranges::any_of(
-        served(), [](const Service& service) { return !service.active.empty(); });
-    if (polls && settings.spin.count() > 0 && spin(std::min(deadline, time + settings.spin)))
-      return true;
-    if (arm()) {
-      ++counters.sleeps;
-      (void)note(waiter.wait(std::min(deadline, own_deadline())));
-    }
-    time = now();
+    if (look_before_sleep(time, deadline)) return true;
+    sleep(deadline);
   }
+  const Monotonic time = now();
   if (time >= idle_look) return_idle_memory(time);
   expire(time);
   return time < deadline || anything_ready();

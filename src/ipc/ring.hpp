@@ -160,7 +160,8 @@ public:
   // Of a lossy ring: whether what we would read next has been given up. [any]
   [[nodiscard]] bool overwritten() const noexcept;
   // Acknowledges this message and all before it. [any]
-  void release(const View& view) noexcept;
+  void release(const View& view) noexcept { release(view.end, view.number); }
+  void release(std::uint64_t end, std::uint64_t number) noexcept;
   // Whether the sender sleeps for space and was not yet rung for this sleep. When true, ring the
   // space bell. Ask after release(): it looks when the tail crossed an eighth of the ring (a
   // waiting sender is woken for a stretch of space, not for a line); and with `idle`, when next()
