@@ -19,19 +19,16 @@
 #define STEP 2 /* the receiver looks for a sleeping sender when the tail crosses this */
 #endif
 #ifndef LOOK_EVERY
-#define LOOK_EVERY 2 /* commits until the owed fenced look is made up for */
+#define LOOK_EVERY 2 /* commits with `more` until the look that they owe is made up for */
 #endif
 #define BUFFER 2 /* stores that a side can have under way */
 
 /* --- the mechanisms, each can be taken away --- */
+#ifndef COMMIT_FENCE
+#define COMMIT_FENCE 1 /* the sender fences between publishing and looking at `armed` */
+#endif
 #ifndef OWED_LOOK
-#define OWED_LOOK 1 /* the sender makes up for the fenced look at `armed` */
-#endif
-#ifndef TIMED_LOOK
-#define TIMED_LOOK 1 /* the receiver's first sleep is short, and it looks again */
-#endif
-#ifndef BOUNDED_STORES
-#define BOUNDED_STORES 1 /* no store stays in a buffer as long as the short sleep */
+#define OWED_LOOK 1 /* the look that a commit with `more` leaves out is made up for */
 #endif
 #ifndef RECEIVER_FENCE
 #define RECEIVER_FENCE 1 /* between arming and looking */
@@ -45,7 +42,7 @@
 
 /* --- what may happen --- */
 #ifndef STALL
-#define STALL 1 /* after a commit the sender computes for ever: no owed look, no return */
+#define STALL 1 /* after a commit without `more` the sender computes for ever: no return */
 #endif
 #ifndef SENDER_DIES
 #define SENDER_DIES 0 /* how often, between any two steps; a successor goes on */
@@ -70,7 +67,6 @@ chan receiver_stores = [BUFFER] of {mtype, byte};
 
 byte published;           /* by any sender, whether visible or not */
 byte received;            /* all before it were acknowledged by a receiver */
-byte old_stores;          /* of the sender, from before the receiver's short sleep began */
 bool sender_done;         /* nothing more will be published */
 bool sender_died;         /* the link says so to the receiver (once per death) */
 bool kill_sender, kill_receiver;
@@ -79,8 +75,8 @@ active proctype sender_buffer() {
   byte value;
 end:
   do
-  :: d_step { sender_stores?HEAD, value -> head = value; if :: old_stores -> old_stores-- :: else fi }
-  :: d_step { sender_stores?WAITING, value -> waiting = value; if :: old_stores -> old_stores-- :: else fi }
+  :: d_step { sender_stores?HEAD, value -> head = value; }
+  :: d_step { sender_stores?WAITING, value -> waiting = value; }
   od
 }
 
@@ -98,9 +94,12 @@ end:
 
 /* ------------------------------------------------------------------ sender */
 
-/* RingSender::must_wake() without its fence. The bell is a system call, and no fence either: one
- * that drained the buffer would only hide mistakes. */
+/* RingSender::must_wake(). The bell is a system call, and no fence here: one that drained the buffer
+ * would only hide mistakes. */
 inline look_at_armed() {
+#if COMMIT_FENCE
+  SENDER_FENCED;
+#endif
   atomic {
     if
     :: armed % 2 == 1 && armed != s_rung -> s_rung = armed; s_ring = true
@@ -113,11 +112,11 @@ inline look_at_armed() {
   fi
 }
 
-/* SendingChannel::wake(): what is owed since the last fenced look. */
+/* SendingChannel::wake(): what is owed since the last look. */
 inline make_up() {
 #if OWED_LOOK
   if
-  :: owed > 0 -> SENDER_FENCED; owed = 0; look_at_armed()
+  :: owed > 0 -> owed = 0; look_at_armed()
   :: else
   fi
 #else
@@ -173,13 +172,15 @@ attach: /* RingSender(): goes on where the published records end */
           fi
        :: else
        fi;
-       atomic { sender_stores!HEAD, s_head + 1 -> s_head++; published = s_head; owed++ }
-       look_at_armed(); /* relaxed: it may overtake the store above */
+       atomic { sender_stores!HEAD, s_head + 1 -> s_head++; published = s_head }
        if
-       :: owed == LOOK_EVERY -> make_up()
-       :: true /* later */
+       :: owed + 1 < LOOK_EVERY -> owed++ /* `more`: no look now */
+       :: true -> owed = 0; look_at_armed();
 #if STALL
-       :: true -> goto stalled
+          if
+          :: true -> goto stalled
+          :: true
+          fi
 #endif
        fi
     od;
@@ -251,33 +252,13 @@ progress_message:
        if
        :: head > r_tail -> disarm()
        :: head == r_tail ->
-#if TIMED_LOOK
-          atomic {
-            old_stores = len(sender_stores)
-          }
-          if
-          :: data_bell -> data_bell = false; disarm(); goto awake
-          :: sender_died -> sender_died = false; disarm(); goto awake
-#if BOUNDED_STORES
-          :: old_stores == 0 /* a millisecond has passed */
-#else
-          :: true
-#endif
-          fi;
-          if
-          :: head > r_tail -> disarm(); goto awake
-          :: head == r_tail
-          fi;
-#endif
 end_asleep: /* a sender that stalled and has published no more leaves it here, rightly */
           if
           :: data_bell -> data_bell = false
           :: sender_died -> sender_died = false
           fi;
           disarm()
-       fi;
-awake:
-       skip
+       fi
     od
   } unless {
     atomic { kill_receiver -> kill_receiver = false }
