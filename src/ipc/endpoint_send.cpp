@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "ipc/copy.hpp"
 #include "ipc/endpoint_state.hpp"
 #include "ipc/shared_word.hpp"
 
@@ -216,13 +217,13 @@ Result<std::uint64_t> Endpoint::send(ChannelId channel, const Outgoing& about,
       out != nullptr && (about.priority == Priority::Normal || out->lane != Lane::Normal)) {
     std::span<std::byte> space;
     if (out->channel.ring().loan(size, about, space) == RingSender::Outcome::Ok) [[likely]] {
-      std::ranges::copy(bytes, space.begin());
+      copy_payload(space, bytes);
       out->more = about.more;
       return state_->commit(*out);
     }
   }
   TRY(const std::span<std::byte> space, loan(channel, size, about, deadline));
-  std::ranges::copy(bytes, space.begin());
+  copy_payload(space, bytes);
   return commit(channel);
 }
 
