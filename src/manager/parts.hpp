@@ -172,6 +172,8 @@ struct Manager::Parts {
 
   [[nodiscard]] Plugin* find(PluginId id);
   [[nodiscard]] const Plugin* find(PluginId id) const;
+  // While this very process has not ended: for answers about it, which may come behind its end.
+  [[nodiscard]] Plugin* find_process(const warden::Target& process);
   [[nodiscard]] Error unknown(PluginId id, std::string_view name) const;
   // On the loop's next turn. [loop]
   void later(std::function<void()> what);

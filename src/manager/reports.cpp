@@ -134,6 +134,12 @@ Plugin* Manager::Parts::find(PluginId id) {
   return found == plugins.end() ? nullptr : found->second.get();
 }
 
+Plugin* Manager::Parts::find_process(const warden::Target& process) {
+  Plugin* plugin = find({process.plugin_id});
+  if (plugin == nullptr || !plugin->process) return nullptr;
+  return plugin->info.generation.value == process.generation ? plugin : nullptr;
+}
+
 const Plugin* Manager::Parts::find(PluginId id) const {
   const auto found = plugins.find(id);
   return found == plugins.end() ? nullptr : found->second.get();

@@ -180,6 +180,16 @@ TEST_F(Restart, ACrashInOnStartIsBroughtBackToLoaded) {
   })) << daemon.log();
 }
 
+// Also when it dies while the warden and the manager agree about it.
+TEST_F(Restart, EachDeathCountsOnceWheneverItComes) {
+  ASSERT_EQ(load_and_start("brief").code, 0);
+  EXPECT_NE(daemon.plugctl({"call", "brief", "die"}).code, 0);
+  ASSERT_TRUE(daemon.wait_for_state("brief", "ERROR", std::chrono::seconds(60))) << daemon.log();
+  EXPECT_EQ(info("generation", "brief"), "61") << daemon.log();
+  EXPECT_NE(info("cause", "brief").find("after 60 restarts in a row"), std::string::npos)
+      << info("cause", "brief");
+}
+
 TEST_F(Restart, GoesOnWhenTheManagerIsKilledInTheMiddle) {
   begin("phoenix_soon");
   call("feeder", "feed 0 10");
