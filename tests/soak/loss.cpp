@@ -172,6 +172,9 @@ int run(double seconds, std::uint64_t seed) {
   report.zero("restarts that nobody ordered, or that are missing",
               restarts > tally.deaths ? restarts - tally.deaths : tally.deaths - restarts,
               tally.deaths, "deaths");
+  if (restarts != tally.deaths)
+    report.note(fmt::format("{} restarts of the source after {} deaths, {} of the sink after {}",
+                            source.restarts(), tally.of_source, sink.restarts(), tally.of_sink));
   for (std::size_t i = 0; i < kHowTexts.size(); ++i)
     report.figure(fmt::format("of {}", kHowTexts[i]), static_cast<double>(tally.by[i]), "deaths");
   report.figure("while it was being begun again", static_cast<double>(tally.while_beginning),
