@@ -203,13 +203,29 @@ Result<bool> wait_for(int fd, short events, std::optional<Monotonic> deadline) {
   }
 }
 
+namespace {
+
+// What answers may be on its way out: the child of a daemon that was killed a moment ago.
+bool still_answers(const Address& address) {
+  constexpr auto kPatience = std::chrono::seconds(2);
+  constexpr timespec kPause{.tv_sec = 0, .tv_nsec = 10'000'000};
+  const Monotonic deadline = std::chrono::steady_clock::now() + kPatience;
+  while (somebody_answers(address)) {
+    if (std::chrono::steady_clock::now() >= deadline) return true;
+    ::ppoll(nullptr, 0, &kPause, nullptr);
+  }
+  return false;
+}
+
+} // namespace
+
 Result<Fd> listen_unix(const std::filesystem::path& path, mode_t mode) {
   TRY(const Address address, address_of(path));
   struct stat status{};
   if (::lstat(path.c_str(), &status) == 0) {
     if (!S_ISSOCK(status.st_mode))
       return fail(Code::Exists, "{} exists and is not a socket; move it away", path.native());
-    if (somebody_answers(address))
+    if (still_answers(address))
       return fail(Code::Exists, "{} is in use: another mohhosd answers there", path.native());
     if (::unlink(path.c_str()) != 0)
       return fail_errno(fmt::format("removing the stale {}", path.native()));

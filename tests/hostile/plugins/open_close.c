@@ -51,7 +51,7 @@ static void attack(void) {
     uint32_t reason, more;
     char text[1024];
   } shut = {{2, 66, 0, sizeof shut, 0}, 0, 1, 0, {0}};
-  for (int i = 0; i < 3000; ++i) {
+  for (int i = 0; i < 1200; ++i) {
     open.header.sequence = 1000000u + (uint32_t)i;
     (void)send(3, &open, sizeof open, MSG_NOSIGNAL);
     shut.channel = wait_for_channel();
