@@ -157,6 +157,7 @@ struct Endpoint::State {
   // Whether anything rang.
   bool note(std::span<const Wake> wakes);
   [[nodiscard]] bool anything_ready();
+  [[nodiscard]] bool any_ring_ready();
   // Arms the active rings that are served (or one). True: nothing came meanwhile, and the bells
   // will tell.
   [[nodiscard]] bool arm(const Receiving* only = nullptr);

@@ -70,12 +70,22 @@ Monotonic Endpoint::State::own_deadline() const {
   return std::min(calls.next_deadline(), idle_look);
 }
 
+bool Endpoint::State::any_ring_ready() {
+  for (const Service& service : served())
+    for (const Receiving* const channel : service.active)
+      if (channel->channel.ready()) return true;
+  return false;
+}
+
+// The rings again and again; everything else, which takes a system call, once in a while.
 bool Endpoint::State::spin(Monotonic until) {
-  for (std::uint32_t look = 1;; ++look) {
-    if (anything_ready()) return true;
-    spin_pause();
-    if (look % kSpinsPerPoll != 0) continue;
+  for (;;) {
+    for (std::uint32_t look = 0; look < kSpinsPerPoll; ++look) {
+      if (any_ring_ready()) return true;
+      spin_pause();
+    }
     (void)note(waiter.wait(kNoWait));
+    if (anything_ready()) return true;
     if (now() >= until) return false;
   }
 }
