@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <fstream>
 #include <functional>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -24,6 +25,13 @@ Code attach_spoiled(std::uint64_t ring_bytes, const std::function<void(ChannelEn
   spoil(*end);
   const auto attached = ReceivingChannel::attach(*std::move(end), ring_bytes);
   return attached ? Code{} : attached.error().code;
+}
+
+std::string first_line(const char* path) {
+  std::ifstream file(path);
+  std::string line;
+  std::getline(file, line);
+  return line;
 }
 
 // A memfd of this size with these seals, in the place of a ring's memory.
@@ -144,6 +152,49 @@ TEST(Channel, AStrangerHearsEveryRingOfItsBell) {
     EXPECT_EQ(heard[0].channel, 7U);
     EXPECT_TRUE(waiter->wait(Monotonic{}).empty()) << "heard once";
   }
+}
+
+// --- large rings ---
+
+TEST(LargeRing, CarriesAMessageAsLargeAsItIsAcrossItsEnd) {
+  constexpr std::uint64_t kRing = std::uint64_t{4} << 20;
+  Pair pair(kRing, Loss::Never, true); // huge pages where there are some; the same bytes anyway
+  const std::string large(largest_payload(kRing), 'l');
+  for (const char last : {'a', 'b', 'c'}) {
+    std::string text = large;
+    text.back() = last;
+    ASSERT_EQ(pair.send(text), RingSender::Outcome::Ok);
+    EXPECT_EQ(pair.take(), text);
+    pair.send("between"); // so that the next one does not begin where this one did
+    EXPECT_EQ(pair.take(), "between");
+  }
+  EXPECT_EQ(pair.send(large + "!"), RingSender::Outcome::TooLarge);
+}
+
+TEST(LargeRing, OfAGigabyteTakesNoMoreMemoryThanItIsUsed) {
+  Pair pair(kMaxRing);
+  pair.send("small");
+  EXPECT_EQ(pair.take(), "small");
+  struct stat status{};
+  ASSERT_EQ(::fstat(pair.memory.data.get(), &status), 0);
+  EXPECT_EQ(status.st_size, static_cast<off_t>(kMaxRing + kHeaderPage));
+  EXPECT_LE(status.st_blocks * 512, 3 * 4096);
+  EXPECT_EQ(make_channel_memory(2 * kMaxRing).error().code, Code::Invalid);
+}
+
+TEST(LargeRing, LiesInHugePagesWhereTheSystemHasSome) {
+  const std::string mode = first_line("/sys/kernel/mm/transparent_hugepage/shmem_enabled");
+  if (mode.find("[never]") != std::string::npos || mode.find("[deny]") != std::string::npos ||
+      mode.empty())
+    GTEST_SKIP() << "this system gives no huge pages to shared memory: " << mode;
+  Pair pair(std::uint64_t{8} << 20, Loss::Never, true);
+  const std::string large(5'000'000, 'l');
+  ASSERT_EQ(pair.send(large), RingSender::Outcome::Ok);
+  std::ifstream maps("/proc/self/smaps");
+  std::uint64_t huge_kib = 0;
+  for (std::string line; std::getline(maps, line);)
+    if (line.starts_with("ShmemPmdMapped:")) huge_kib += std::stoull(line.substr(15));
+  EXPECT_GE(huge_kib, 2048U);
 }
 
 } // namespace

@@ -24,8 +24,9 @@ inline std::span<const std::byte> bytes_of(std::string_view text) {
 
 // Both ends of a channel in one process.
 struct Pair {
-  explicit Pair(std::uint64_t ring_bytes = 4096, Loss when_full = Loss::Never)
-      : capacity(ring_bytes), loss(when_full) {
+  explicit Pair(std::uint64_t ring_bytes = 4096, Loss when_full = Loss::Never,
+                bool huge_pages = false)
+      : capacity(ring_bytes), options{.loss = when_full, .huge_pages = huge_pages} {
     auto made = make_channel_memory(ring_bytes);
     EXPECT_TRUE(made) << made.error().text;
     memory = *std::move(made);
@@ -36,7 +37,7 @@ struct Pair {
     sender.reset();
     auto end = make_sender_end(memory);
     ASSERT_TRUE(end) << end.error().text;
-    auto attached = SendingChannel::attach(*std::move(end), capacity, generation, {.loss = loss});
+    auto attached = SendingChannel::attach(*std::move(end), capacity, generation, options);
     ASSERT_TRUE(attached) << attached.error().text;
     sender.emplace(*std::move(attached));
   }
@@ -44,7 +45,7 @@ struct Pair {
     receiver.reset();
     auto end = make_receiver_end(memory);
     ASSERT_TRUE(end) << end.error().text;
-    auto attached = ReceivingChannel::attach(*std::move(end), capacity, {.loss = loss});
+    auto attached = ReceivingChannel::attach(*std::move(end), capacity, options);
     ASSERT_TRUE(attached) << attached.error().text;
     receiver.emplace(*std::move(attached));
   }
@@ -66,7 +67,7 @@ struct Pair {
   }
 
   std::uint64_t capacity;
-  Loss loss;
+  ChannelOptions options;
   ChannelMemory memory;
   std::optional<SendingChannel> sender;
   std::optional<ReceivingChannel> receiver;
