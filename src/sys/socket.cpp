@@ -106,9 +106,15 @@ Result<std::optional<Received>> receive_message(int socket, std::span<std::byte>
   header.msg_iovlen = 1;
   header.msg_control = control;
   header.msg_controllen = sizeof control;
-  ssize_t got = 0;
-  do got = ::recvmsg(socket, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  while (got < 0 && errno == EINTR);
+  const auto receive = [&] {
+    ssize_t size = 0;
+    do size = ::recvmsg(socket, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    while (size < 0 && errno == EINTR);
+    return size;
+  };
+  ssize_t got = receive();
+  // A peer that left with something unread: the kernel says so once, before what it had sent.
+  if (got < 0 && errno == ECONNRESET) got = receive();
   if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return std::optional<Received>();
   if (got < 0 && errno == ECONNRESET) return Received{};
   if (got < 0) return fail_errno("recvmsg");

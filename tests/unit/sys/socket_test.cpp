@@ -57,6 +57,18 @@ TEST(SeqPacket, APeerThatLeftIsSeenByBothDirections) {
   EXPECT_EQ(receive_message(pair.first.get(), buffer).value()->size, 0U);
 }
 
+TEST(SeqPacket, WhatAPeerSaidBeforeItLeftIsHeardThoughItHadNotReadEverything) {
+  auto pair = make_seqpacket_pair().value();
+  ASSERT_TRUE(send_message(pair.first.get(), bytes_of("unread")));
+  ASSERT_TRUE(send_message(pair.second.get(), bytes_of("last")));
+  ASSERT_TRUE(send_message(pair.second.get(), bytes_of("words")));
+  pair.second.reset();
+  std::array<std::byte, 64> buffer{};
+  EXPECT_EQ(receive_message(pair.first.get(), buffer).value()->size, 4U);
+  EXPECT_EQ(receive_message(pair.first.get(), buffer).value()->size, 5U);
+  EXPECT_EQ(receive_message(pair.first.get(), buffer).value()->size, 0U);
+}
+
 TEST(SeqPacket, AMessageLongerThanTheBufferIsMalformedAndItsDescriptorsAreClosed) {
   auto pair = make_seqpacket_pair().value();
   const std::size_t before = open_descriptors();
