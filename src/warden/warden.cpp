@@ -21,11 +21,11 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr milliseconds kFirstBackoff{10};
-constexpr milliseconds kLongestBackoff{5000};
-constexpr milliseconds kExitGrace{500}; // from the end of its link to the end of a manager
-constexpr seconds kStable{10};          // a manager that lived this long starts the backoff anew
-constexpr seconds kUnloadDeadline{15};  // Shutdown to Goodbye
-constexpr seconds kKillDeadline{10};    // SIGKILL to gone: only the kernel can be late
+constexpr milliseconds kLongestBackoff{1000}; // nobody can ask for anything meanwhile
+constexpr milliseconds kExitGrace{500};       // from the end of its link to the end of a manager
+constexpr seconds kStable{10};         // a manager that lived this long starts the backoff anew
+constexpr seconds kUnloadDeadline{15}; // Shutdown to Goodbye
+constexpr seconds kKillDeadline{10};   // SIGKILL to gone: only the kernel can be late
 constexpr std::size_t kMostProcesses = 2048;
 constexpr std::size_t kRoomForAttempts = 256; // messages waiting for the manager
 

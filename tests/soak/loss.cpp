@@ -203,7 +203,7 @@ int run(double seconds, std::uint64_t seed) {
 int main(int argc, char** argv) {
   const double seconds = mohhos::soak::seconds_argument(argc, argv, 60);
   const std::uint64_t seed =
-      argc > 2 ? std::strtoull(argv[2], nullptr, 10) : std::random_device{}();
+      argc > 2 ? std::strtoull(argv[2], nullptr, 10) : std::random_device{}() % 1'000'000;
   try {
     return mohhos::soak::run(seconds, seed);
   } catch (const std::exception& failed) {

@@ -42,15 +42,15 @@ Stream::Stream(std::uint64_t largest, std::uint64_t rate) : directory_(daemon_.r
                   fmt::format("can_access_filesystem = true\nread = [\"{0}\"]\nwrite = [\"{0}\"]\n"
                               "[config]\nledger = \"{0}\"\n",
                               path.string()));
-    if (const std::string said = load(name); !said.empty()) throw std::runtime_error(said);
+    if (const test::Outcome outcome = try_load(name); outcome.code != 0)
+      throw std::runtime_error(outcome.err);
   }
   wait_for("the first message", [&] { return ledger_->handled.get() > 0; });
 }
 
-std::string Stream::load(const std::string& name) {
+test::Outcome Stream::try_load(const std::string& name) {
   const std::filesystem::path plugin = std::filesystem::path(SOAK_PLUGINS) / (name + ".so");
-  const test::Outcome outcome = daemon_.load_and_start(daemon_.sign(plugin), name);
-  return outcome.code == 0 ? "" : name + ": " + outcome.err;
+  return daemon_.load_and_start(daemon_.sign(plugin), name);
 }
 
 template <class Answer>

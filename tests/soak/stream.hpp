@@ -32,8 +32,8 @@ public:
   [[nodiscard]] v1::PluginInfo info(const std::string& name);
   [[nodiscard]] v1::DaemonStatus status();
 
-  // A copy of a test plugin, signed, loaded and started; the error's sentence, or nothing.
-  std::string load(const std::string& name);
+  // A copy of a test plugin, signed, loaded and started.
+  test::Outcome try_load(const std::string& name);
 
   // The source ends, and the sink gets what is left.
   void drain();
