@@ -111,6 +111,12 @@ Result<> set_plugin_mb(const toml::node& value, Config& config) {
   return {};
 }
 
+Result<> set_letter_mb(const toml::node& value, Config& config) {
+  TRY(const std::uint64_t megabytes, number(value, 1, 1024ULL * 1024));
+  config.max_letter_bytes = mib(megabytes);
+  return {};
+}
+
 Result<> set_ring_kb(const toml::node& value, Config& config) {
   TRY(const std::uint64_t kilobytes, number(value, 4, 1024ULL * 1024));
   if ((kilobytes & (kilobytes - 1)) != 0)
@@ -164,6 +170,10 @@ constexpr Key kKeys[] = {
     {"sandbox", "min_level", set_level, "\"L1\"", "L1, L2 or L3: below it no plugin starts"},
     {"sandbox", "allowed_libraries", set_libraries, "none",
      "libraries that plugins may need besides the built-in list"},
+    {"deadletters", "max_count", set_number<&Config::max_letters, 0, 1'000'000>, "1000",
+     "messages that killed their receiver or were left unread, kept for `plugctl deadletter`; when "
+     "there are so many, further ones are refused and reported"},
+    {"deadletters", "max_mb", set_letter_mb, "64", "of disk for them"},
     {"data", "spin_us", set_spin, "50",
      "microseconds that a plugin looks at its rings before it sleeps"},
     {"data", "ring_kb", set_ring_kb, "256",

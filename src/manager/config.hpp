@@ -48,6 +48,9 @@ struct Config {
   // [sandbox]
   model::SandboxLevel min_level = model::SandboxLevel::L1; // below it nothing starts
   std::vector<std::string> allowed_libraries; // DT_NEEDED names besides the built-in list
+  // [deadletters]
+  std::uint32_t max_letters = 1000;
+  Bytes max_letter_bytes = mib(64);
   // [data]
   std::chrono::microseconds spin{50}; // how long a plugin looks at its rings before it sleeps
   Bytes ring_bytes = kib(256);        // of a channel that does not ask for more

@@ -115,6 +115,12 @@ void put(const SavedRestart& from, pb::RestartRecord& to) {
   if (from.history.standing_since)
     to.set_standing_since_ns(from.history.standing_since->time_since_epoch().count());
   to.set_fell_from(static_cast<std::uint32_t>(from.fell_from));
+  for (const ipc::Suspect& suspect : from.suspects) {
+    pb::SuspectRecord& one = *to.add_suspects();
+    one.set_channel(suspect.channel);
+    one.set_position(suspect.position);
+    one.set_deaths(suspect.deaths);
+  }
 }
 
 Result<SavedRestart> take(const pb::RestartRecord& from) {
@@ -134,6 +140,8 @@ Result<SavedRestart> take(const pb::RestartRecord& from) {
   if (from.standing_since_ns() > 0)
     to.history.standing_since = Monotonic(std::chrono::nanoseconds(from.standing_since_ns()));
   to.fell_from = static_cast<model::State>(from.fell_from());
+  for (const pb::SuspectRecord& one : from.suspects())
+    to.suspects.push_back({one.channel(), one.position(), one.deaths()});
   return to;
 }
 

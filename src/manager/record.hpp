@@ -8,6 +8,7 @@
 
 #include "base/error.hpp"
 #include "ipc/link.hpp"
+#include "ipc/remains.hpp"
 #include "lifecycle/restart_policy.hpp"
 #include "model/info.hpp"
 #include "model/refusal.hpp"
@@ -21,6 +22,7 @@ struct SavedRestart {
   std::string cause{};
   lifecycle::RestartHistory history{};
   model::State fell_from{};
+  std::vector<ipc::Suspect> suspects{};
 };
 
 struct SavedPlugin {

@@ -20,6 +20,7 @@ struct Paths {
   [[nodiscard]] std::filesystem::path config() const { return etc / "mohhosd.toml"; }
   [[nodiscard]] std::filesystem::path keys() const { return etc / "keys.d"; }
   [[nodiscard]] std::filesystem::path trust() const { return etc / "trust.toml"; }
+  [[nodiscard]] std::filesystem::path dead_letters() const { return state / "deadletters"; }
   [[nodiscard]] std::filesystem::path grants() const { return etc / "grants.d"; }
 };
 

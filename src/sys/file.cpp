@@ -65,35 +65,65 @@ Result<> write_all(int fd, std::string_view bytes) {
 
 namespace {
 
-Result<> stage_and_rename(const std::filesystem::path& staged, const std::filesystem::path& path,
-                          std::string_view bytes, mode_t mode) {
-  const Fd fd(::open(staged.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
+std::filesystem::path staged_of(const std::filesystem::path& path) {
+  std::filesystem::path staged = path;
+  staged += ".new";
+  return staged;
+}
+
+// Beside its place, whole, and not yet on disk.
+Result<Fd> stage(const NewFile& file, mode_t mode) {
+  const std::filesystem::path staged = staged_of(file.path);
+  if (::unlink(staged.c_str()) != 0 && errno != ENOENT)
+    return fail_errno(fmt::format("removing the stale {}", staged.native()));
+  Fd fd(::open(staged.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
   if (!fd) return fail_errno(fmt::format("creating {}", staged.native()));
   if (::fchmod(fd.get(), mode) != 0)
     return fail_errno(fmt::format("fchmod of {}", staged.native()));
-  if (auto written = write_all(fd.get(), bytes); !written)
+  if (auto written = write_all(fd.get(), file.bytes); !written)
     return std::unexpected(std::move(written).error().within(staged.native()));
-  if (::fsync(fd.get()) != 0) return fail_errno(fmt::format("fsync of {}", staged.native()));
-  if (::rename(staged.c_str(), path.c_str()) != 0)
-    return fail_errno(fmt::format("renaming {} to {}", staged.native(), path.native()));
+  return fd;
+}
+
+Result<> stage_and_rename(std::span<const NewFile> files, mode_t mode) {
+  std::vector<Fd> staged;
+  for (const NewFile& file : files) {
+    TRY(Fd fd, stage(file, mode));
+    staged.push_back(std::move(fd));
+  }
+  for (std::size_t i = 0; i < files.size(); ++i)
+    if (::fsync(staged[i].get()) != 0)
+      return fail_errno(fmt::format("fsync of {}", staged_of(files[i].path).native()));
+  for (const NewFile& file : files)
+    if (::rename(staged_of(file.path).c_str(), file.path.c_str()) != 0)
+      return fail_errno(fmt::format("renaming to {}", file.path.native()));
   return {};
 }
 
 } // namespace
 
-Result<> replace_file(const std::filesystem::path& path, std::string_view bytes, mode_t mode) {
-  std::filesystem::path staged = path;
-  staged += ".new";
-  if (::unlink(staged.c_str()) != 0 && errno != ENOENT)
-    return fail_errno(fmt::format("removing the stale {}", staged.native()));
-  if (auto replaced = stage_and_rename(staged, path, bytes, mode); !replaced) {
-    (void)::unlink(staged.c_str()); // ours, and perhaps only half of it
+Result<> replace_files(std::span<const NewFile> files, mode_t mode) {
+  if (files.empty()) return {};
+  if (auto replaced = stage_and_rename(files, mode); !replaced) {
+    // Ours, and perhaps only half of them.
+    for (const NewFile& file : files) (void)::unlink(staged_of(file.path).c_str());
     return replaced;
   }
-  const Fd directory(::open(path.parent_path().empty() ? "." : path.parent_path().c_str(),
-                            O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const std::filesystem::path parent = files.front().path.parent_path();
+  const Fd directory(
+      ::open(parent.empty() ? "." : parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!directory || ::fsync(directory.get()) != 0)
-    return fail_errno(fmt::format("fsync of the directory of {}", path.native()));
+    return fail_errno(fmt::format("fsync of the directory of {}", files.front().path.native()));
+  return {};
+}
+
+Result<> replace_file(const std::filesystem::path& path, std::string_view bytes, mode_t mode) {
+  const NewFile file{path, bytes};
+  return replace_files(std::span(&file, 1), mode);
+}
+
+Result<> remove_file(const std::filesystem::path& path) {
+  if (::unlink(path.c_str()) != 0) return fail_errno(fmt::format("removing {}", path.native()));
   return {};
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,6 +33,16 @@ namespace mohhos::sys {
 // fsync of the directory. [any]
 [[nodiscard]] Result<> replace_file(const std::filesystem::path& path, std::string_view bytes,
                                     mode_t mode);
+
+// The same for several files of one directory, for little more than the price of one. After an
+// error some may have been replaced. [any]
+struct NewFile {
+  std::filesystem::path path;
+  std::string_view bytes;
+};
+[[nodiscard]] Result<> replace_files(std::span<const NewFile> files, mode_t mode);
+
+[[nodiscard]] Result<> remove_file(const std::filesystem::path& path);
 
 // A new file with this content; Exists if there is anything at the path. [any]
 [[nodiscard]] Result<> create_file(const std::filesystem::path& path, std::string_view bytes,

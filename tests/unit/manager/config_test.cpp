@@ -35,6 +35,9 @@ max_execution_time_ms = 1000
 [plugins]
 max_count = 10
 max_file_mb = 8
+[deadletters]
+max_count = 5
+max_mb = 2
 [sandbox]
 min_level = "L2"
 allowed_libraries = ["libicuuc.so.72"]
