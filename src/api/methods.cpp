@@ -5,6 +5,7 @@ namespace {
 
 constexpr std::string_view kPlugins = "mohhos.v1.Plugins";
 constexpr std::string_view kDaemon = "mohhos.v1.Daemon";
+constexpr std::string_view kLetters = "mohhos.v1.DeadLetters";
 
 constexpr std::array<MethodName, kMethodCount> kNames = {{
     {Method::Load, kPlugins, "Load"},
@@ -22,6 +23,10 @@ constexpr std::array<MethodName, kMethodCount> kNames = {{
     {Method::CheckDependencies, kPlugins, "CheckDependencies"},
     {Method::Status, kDaemon, "Status"},
     {Method::OpenEndpoint, kDaemon, "OpenEndpoint"},
+    {Method::DeadLetterList, kLetters, "List"},
+    {Method::DeadLetterShow, kLetters, "Show"},
+    {Method::DeadLetterRetry, kLetters, "Retry"},
+    {Method::DeadLetterDrop, kLetters, "Drop"},
 }};
 
 constexpr bool rows_in_order() {

@@ -25,8 +25,12 @@ enum class Method : std::uint8_t {
   CheckDependencies,
   Status,
   OpenEndpoint,
+  DeadLetterList,
+  DeadLetterShow,
+  DeadLetterRetry,
+  DeadLetterDrop,
 };
-inline constexpr std::size_t kMethodCount = 15;
+inline constexpr std::size_t kMethodCount = 19;
 
 struct MethodName {
   Method method;

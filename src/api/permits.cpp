@@ -22,6 +22,11 @@ constexpr std::array<Permit, kMethodCount> kPermits = {{
     {Method::CheckDependencies, Role::Observe, 1, "how a plugin's dependencies stand"},
     {Method::Status, Role::Observe, 1, "the daemon and what this machine gives"},
     {Method::OpenEndpoint, Role::Operate, 4, "send to plugins and receive from them"},
+    {Method::DeadLetterList, Role::Observe, 2,
+     "messages that could not be handled, without content"},
+    {Method::DeadLetterShow, Role::Admin, 2, "one of them, with its content"},
+    {Method::DeadLetterRetry, Role::Admin, 4, "send one to its plugin again"},
+    {Method::DeadLetterDrop, Role::Admin, 2, "throw one away"},
 }};
 
 constexpr bool rows_in_order() {

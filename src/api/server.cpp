@@ -228,6 +228,59 @@ Result<> open_endpoint(Manager& manager, Call& call, const Responder& responder)
   return {};
 }
 
+void write_letter(const manager::LetterHead& head, v1::DeadLetter& message) {
+  message.set_id(head.id);
+  message.set_to(as_utf8(head.to));
+  message.set_from(as_utf8(head.from));
+  message.set_to_id(head.to_id.value);
+  message.set_from_id(head.from_id.value);
+  message.set_to_generation(head.to_generation.value);
+  message.set_reason(as_utf8(head.reason));
+  message.set_deaths(head.deaths);
+  message.set_buried_us(head.buried_us);
+  message.set_channel(head.channel.value);
+  message.set_message_id(head.info.id);
+  message.set_type(static_cast<std::uint32_t>(head.info.type));
+  message.set_priority(static_cast<std::uint32_t>(head.info.priority));
+  message.set_event(head.info.event);
+  message.set_from_generation(head.info.generation);
+  message.set_correlation(head.info.correlation);
+  message.set_size(head.info.size);
+}
+
+Result<> list_letters(Manager& manager, Call&, const Responder& responder) {
+  v1::DeadLetterList response;
+  for (const auto& head : manager.dead_letters()) write_letter(head, *response.add_letters());
+  responder.answer(response.SerializeAsString());
+  return {};
+}
+
+Result<> show_letter(Manager& manager, Call& call, const Responder& responder) {
+  TRY(const auto ref, parse<v1::DeadLetterRef>(call.payload));
+  TRY(const auto letter, manager.show_letter(call.caller, ref.id()));
+  TRY(auto payload, sys::make_sealed("mohhos-letter", letter.payload));
+  v1::DeadLetter response;
+  write_letter(letter.head, response);
+  responder.answer(response.SerializeAsString(), std::move(payload));
+  return {};
+}
+
+Result<> retry_letter(Manager& manager, Call& call, const Responder& responder) {
+  TRY(const auto ref, parse<v1::DeadLetterRef>(call.payload));
+  TRY(auto retry, manager.retry_letter(call.caller, ref.id()));
+  v1::DeadLetter response;
+  write_letter(retry.head, response);
+  responder.answer(response.SerializeAsString(), std::move(retry.endpoint.link));
+  return {};
+}
+
+Result<> drop_letter(Manager& manager, Call& call, const Responder& responder) {
+  TRY(const auto ref, parse<v1::DeadLetterRef>(call.payload));
+  TRY(manager.drop_letter(call.caller, ref.id()));
+  responder.answer({});
+  return {};
+}
+
 // What a method does. An error here is the answer; otherwise the method answers, now or later.
 struct Row {
   Method method;
@@ -249,6 +302,10 @@ constexpr std::array<Row, kMethodCount> kRows = {{
     {Method::CheckDependencies, check_dependencies},
     {Method::Status, status},
     {Method::OpenEndpoint, open_endpoint},
+    {Method::DeadLetterList, list_letters},
+    {Method::DeadLetterShow, show_letter},
+    {Method::DeadLetterRetry, retry_letter},
+    {Method::DeadLetterDrop, drop_letter},
 }};
 
 constexpr bool rows_in_order() {

@@ -145,6 +145,7 @@ int main(int argc, char** argv) {
   add_look_commands(app, context);
   add_stream_commands(app, context);
   add_call_command(app, context);
+  add_deadletter_commands(app, context);
   add_trust_commands(app, context);
   add_manifest_commands(app, context);
   add_grant_commands(app, context);

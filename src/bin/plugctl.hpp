@@ -54,9 +54,10 @@ void add_lifecycle_commands(CLI::App& app,
 void add_look_commands(CLI::App& app, Context& context);   // info list why caps deps status
 void add_stream_commands(CLI::App& app, Context& context); // logs watch
 void add_call_command(CLI::App& app, Context& context);
-void add_trust_commands(CLI::App& app, Context& context);    // key sign verify
-void add_manifest_commands(CLI::App& app, Context& context); // manifest inspect
-void add_grant_commands(CLI::App& app, Context& context);    // grant grants
+void add_deadletter_commands(CLI::App& app, Context& context); // deadletter list show retry drop
+void add_trust_commands(CLI::App& app, Context& context);      // key sign verify
+void add_manifest_commands(CLI::App& app, Context& context);   // manifest inspect
+void add_grant_commands(CLI::App& app, Context& context);      // grant grants
 void add_doctor_command(CLI::App& app, Context& context);
 void add_author_commands(CLI::App& app, Context& context); // new completion version
 

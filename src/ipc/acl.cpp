@@ -35,6 +35,7 @@ Result<> may_send(const Party& from, const Party& to) {
                 "{} asks for a channel to itself: nobody would read it while it waits", from.name);
   if (is_application(from) && is_application(to))
     return fail(Code::Denied, "applications talk to plugins, not to each other");
+  if (!from.delivers_to.empty() && from.delivers_to == to.name) return {};
   if (!is_application(from) && !any_matches(from.acl.send_to, to))
     return fail(Code::Denied,
                 "{} may not send to {}: add \"{}\" to send_to under [acl] in {}'s plugin.toml",

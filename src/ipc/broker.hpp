@@ -48,6 +48,9 @@ struct Party {
   // Of the rings that it sends on, when it does not say another size itself; 0: the usual. Up to
   // this much it may also ask for.
   std::uint64_t ring_bytes = 0;
+  // The plugin to which it brings messages that had been allowed before (a dead letter that is sent
+  // again): no ACL is asked. Empty: nobody.
+  std::string delivers_to{};
 };
 
 // Whether `from` may send to `to`. Denied names the missing line and whose manifest it goes into.

@@ -171,6 +171,10 @@ public:
   // Wakes every receiver that a send with `more` left asleep. receive(), rest() and prepare_wait()
   // do this; call it when none of them follows soon. [loop]
   void flush();
+  // Whether the receiver is done with all that was sent on it at normal priority; true too when the
+  // channel has ended.
+  // [loop]
+  [[nodiscard]] bool acknowledged(ChannelId channel) const;
 
   // --- receive ---
 

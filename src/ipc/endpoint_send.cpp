@@ -95,6 +95,11 @@ std::optional<Peer> Endpoint::peer(ChannelId channel) const {
   return std::nullopt;
 }
 
+bool Endpoint::acknowledged(ChannelId channel) const {
+  const Sending* const out = state_->find_sending(channel);
+  return out == nullptr || out->channel.ring().drained();
+}
+
 // --- loan, commit ---
 
 Result<std::span<std::byte>> Endpoint::loan(ChannelId channel, std::uint32_t size,

@@ -62,6 +62,7 @@ void Manager::Parts::save(Plugin& plugin) {
   saved.attempts_lost = plugin.attempts.lost();
   saved.restart.history = plugin.restarts;
   saved.restart.fell_from = plugin.fell_from;
+  saved.restart.suspects = plugin.suspects;
   if (plugin.restarting) {
     saved.restart.under_way = true;
     saved.restart.waiting = plugin.restarting->waiting;
@@ -203,6 +204,7 @@ Result<> Manager::Parts::adopt_plugin(PluginId id, Inheritance& heir) {
   if (plugin.info.metadata.restart.on_crash) plugin.image = take_kept(heir, KeepKind::Image);
   plugin.restarts = saved.restart.history;
   plugin.fell_from = saved.restart.fell_from;
+  plugin.suspects = saved.restart.suspects;
   std::vector<model::Refusal> attempts = saved.attempts;
   for (model::Refusal& attempt : attempts)
     sandbox::put_into_words(attempt, plugin.info.metadata.name, plugin.info.grant.capabilities);

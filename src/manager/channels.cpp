@@ -163,7 +163,8 @@ ipc::Party Manager::Parts::party_of(const Plugin& plugin) const {
           .capabilities = plugin.info.grant.capabilities,
           .acl = plugin.info.grant.acl,
           .events = plugin.info.metadata.events,
-          .ring_bytes = plugin.info.metadata.channels.ring.count};
+          .ring_bytes = plugin.info.metadata.channels.ring.count,
+          .delivers_to = {}};
 }
 
 ipc::Party Manager::Parts::party_of(const Endpoint& endpoint) const {
@@ -175,7 +176,9 @@ ipc::Party Manager::Parts::party_of(const Endpoint& endpoint) const {
           .generation = {1},
           .capabilities = model::kAllCapabilities,
           .acl = {},
-          .events = std::nullopt};
+          .events = std::nullopt,
+          .ring_bytes = 0,
+          .delivers_to = endpoint.delivers_to};
 }
 
 } // namespace mohhos::manager

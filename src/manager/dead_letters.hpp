@@ -20,6 +20,7 @@
 #include "base/ids.hpp"
 #include "base/units.hpp"
 #include "ipc/message.hpp"
+#include "manager/config.hpp"
 
 namespace mohhos::manager {
 
@@ -53,6 +54,10 @@ struct LetterBounds {
   std::uint32_t count = 1000;
   Bytes bytes = mib(64);
 };
+
+[[nodiscard]] inline LetterBounds letter_bounds(const Config& config) {
+  return {config.max_letters, config.max_letter_bytes};
+}
 
 class DeadLetters {
 public:

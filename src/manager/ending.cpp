@@ -88,6 +88,8 @@ void Manager::Parts::forget_process(Plugin& plugin) {
 
 void Manager::Parts::release(Plugin& plugin, bool remove) {
   const PluginId id = plugin.info.id;
+  if (plugin.info.metadata.restart.on_crash && !shutting_down)
+    bury_unread(plugin, remove ? "the plugin was unloaded" : "the plugin ended in ERROR");
   execute(broker.leave(id));
   broken_budgets.erase(id);
   end_restart(plugin);

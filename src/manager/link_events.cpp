@@ -100,7 +100,8 @@ void Manager::Parts::on_refused_call(Plugin& plugin, const ipc::RefusedCall& cal
                              {"self_reported", true}});
 }
 
-Result<OpenedEndpoint> Manager::Parts::open_endpoint(const Caller& caller, std::string_view name) {
+Result<OpenedEndpoint> Manager::Parts::open_endpoint(const Caller& caller, std::string_view name,
+                                                     std::string delivers_to) {
   if (shutting_down) return fail(Code::BadState, "mohhosd is shutting down");
   const auto held = std::ranges::count_if(
       endpoints, [&](const auto& one) { return one.second.uid == caller.uid; });
@@ -114,6 +115,7 @@ Result<OpenedEndpoint> Manager::Parts::open_endpoint(const Caller& caller, std::
   endpoint.name =
       monitor::escape_controls(name.empty() ? "application" : name).substr(0, kLongestEndpointName);
   endpoint.uid = caller.uid;
+  endpoint.delivers_to = std::move(delivers_to);
   const PluginId id = endpoint.id;
   keep(id, warden::KeepKind::Link, 0, pair.first.get());
   TRY(attach_endpoint(std::move(endpoint), std::move(pair.first)));

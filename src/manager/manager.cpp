@@ -41,11 +41,12 @@ Result<unsigned> parse_custom(std::string_view capability) {
 
 Manager::Parts::Parts(sys::Loop& the_loop, Setup the_setup,
                       std::function<void(sys::Fd)> ready_callback, security::Keyring keys,
-                      monitor::AuditLog log)
+                      monitor::AuditLog log, DeadLetters dead)
     : loop(the_loop), setup(std::move(the_setup)), on_ready(std::move(ready_callback)),
       host(this_host()), broker(ipc::BrokerLimits{.default_ring = setup.config.ring_bytes.count}),
-      keyring(std::move(keys)), elf_policy(security::ElfPolicy::standard()),
-      layout(sandbox::find_system_layout()), audit(std::move(log)) {
+      letters(std::move(dead)), keyring(std::move(keys)),
+      elf_policy(security::ElfPolicy::standard()), layout(sandbox::find_system_layout()),
+      audit(std::move(log)) {
   elf_policy.libraries.insert(elf_policy.libraries.end(), setup.config.allowed_libraries.begin(),
                               setup.config.allowed_libraries.end());
 }
@@ -58,9 +59,13 @@ Result<std::unique_ptr<Manager>> Manager::open(sys::Loop& loop, Setup setup,
   TRY(const sys::PeerCredentials owner, sys::peer_credentials(setup.warden.get()));
   TRY(security::Keyring keyring, security::Keyring::open(setup.paths.keys()));
   TRY(monitor::AuditLog audit, monitor::AuditLog::open(setup.paths.log / "audit.jsonl"));
+  std::vector<std::string> problems;
+  DeadLetters letters =
+      DeadLetters::open(setup.paths.dead_letters(), letter_bounds(setup.config), problems);
+  for (const std::string& problem : problems) spdlog::error("dead letters: {}", problem);
   sys::Fd socket = std::move(setup.warden);
   auto parts = std::make_unique<Parts>(loop, std::move(setup), std::move(on_ready),
-                                       std::move(keyring), std::move(audit));
+                                       std::move(keyring), std::move(audit), std::move(letters));
   Parts* self = parts.get();
   parts->owner_uid = owner.uid;
   TRY(parts->warden, WardenPort::open(
@@ -180,6 +185,30 @@ Subscription Manager::watch(PluginId id, std::function<void(const Event&)> on_ev
 
 Result<OpenedEndpoint> Manager::open_endpoint(const Caller& caller, std::string_view name) {
   return parts_->open_endpoint(caller, name);
+}
+
+std::vector<LetterHead> Manager::dead_letters() const {
+  std::vector<LetterHead> heads;
+  for (const auto& [id, head] : parts_->letters.heads()) heads.push_back(head);
+  return heads;
+}
+
+Result<DeadLetter> Manager::show_letter(const Caller& caller, std::uint64_t id) {
+  auto letter = parts_->letters.read(id);
+  parts_->audit_letter("dead-letter-show", caller, id, letter.has_value());
+  return letter;
+}
+
+Result<LetterRetry> Manager::retry_letter(const Caller& caller, std::uint64_t id) {
+  auto retry = parts_->retry_letter(caller, id);
+  parts_->audit_letter("dead-letter-retry", caller, id, retry.has_value());
+  return retry;
+}
+
+Result<> Manager::drop_letter(const Caller& caller, std::uint64_t id) {
+  auto dropped = parts_->letters.drop(id);
+  parts_->audit_letter("dead-letter-drop", caller, id, dropped.has_value());
+  return dropped;
 }
 
 DaemonStatus Manager::status() const {

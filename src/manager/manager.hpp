@@ -18,6 +18,7 @@
 #include "base/error.hpp"
 #include "base/ids.hpp"
 #include "manager/config.hpp"
+#include "manager/dead_letters.hpp"
 #include "model/info.hpp"
 #include "model/paths.hpp"
 #include "model/refusal.hpp"
@@ -86,6 +87,12 @@ struct DaemonStatus {
 struct OpenedEndpoint {
   PluginId id;
   sys::Fd link; // the application's end
+};
+
+// An endpoint that may send to the letter's plugin, whatever its ACL says.
+struct LetterRetry {
+  LetterHead head;
+  OpenedEndpoint endpoint;
 };
 
 // Ends its subscription when destroyed.
@@ -158,6 +165,12 @@ public:
 
   // A link for a program that is not a plugin; it ends when the program closes it. [loop]
   [[nodiscard]] Result<OpenedEndpoint> open_endpoint(const Caller& caller, std::string_view name);
+
+  [[nodiscard]] std::vector<LetterHead> dead_letters() const;
+  [[nodiscard]] Result<DeadLetter> show_letter(const Caller& caller, std::uint64_t id);
+  // The letter stays until it is dropped. NotFound: the letter, or the plugin. [loop]
+  [[nodiscard]] Result<LetterRetry> retry_letter(const Caller& caller, std::uint64_t id);
+  [[nodiscard]] Result<> drop_letter(const Caller& caller, std::uint64_t id);
 
   [[nodiscard]] DaemonStatus status() const;
   [[nodiscard]] const Config& config() const;

@@ -2,6 +2,7 @@
 //   launch.cpp      a load, from a file to LOADED (docs/architecture.md, 'a load in 12 steps')
 //   operations.cpp  start, stop, suspend, resume, unload; taking a step of the lifecycle table
 //   restarting.cpp  a plugin that died is begun again
+//   burying.cpp     what killed it and what nobody reads any more: dead letters
 //   ending.cpp      a process ends, by whoever's will; everything of it is released
 //   warden_events.cpp, link_events.cpp   what the warden and the endpoints say
 //   channels.cpp    the broker's plans, executed
@@ -16,6 +17,8 @@
 #include "base/token_bucket.hpp"
 #include "ipc/broker.hpp"
 #include "ipc/channel.hpp"
+#include "ipc/remains.hpp"
+#include "manager/dead_letters.hpp"
 #include "manager/manager.hpp"
 #include "manager/plugin.hpp"
 #include "manager/record.hpp"
@@ -36,6 +39,7 @@ struct Endpoint {
   std::string name;
   std::uint32_t uid = 0;
   std::unique_ptr<LinkPort> link;
+  std::string delivers_to{}; // a plugin that it may send to, whatever the ACLs say
 };
 
 // What the warden hands over of one plugin (or endpoint) before it is known what it was.
@@ -50,7 +54,7 @@ struct Inheritance {
 
 struct Manager::Parts {
   Parts(sys::Loop& the_loop, Setup the_setup, std::function<void(sys::Fd)> ready,
-        security::Keyring keys, monitor::AuditLog log);
+        security::Keyring keys, monitor::AuditLog log, DeadLetters dead);
 
   // --- launch.cpp
   void load(const Caller& caller, LoadRequest request, Reply<model::PluginInfo> reply);
@@ -112,6 +116,18 @@ struct Manager::Parts {
   void steer_restart(Plugin& plugin, lifecycle::Event event, Reply<model::PluginInfo> reply);
   void adopt_restart(Plugin& plugin, SavedRestart saved, bool has_process);
 
+  // --- burying.cpp
+  [[nodiscard]] std::optional<ipc::Remains> remains_of(const ipc::ChannelRecord& channel) const;
+  [[nodiscard]] std::string name_of(PluginId id) const;
+  [[nodiscard]] DeadLetter letter_of(const Plugin& to, const ipc::ChannelRecord& channel,
+                                     std::uint64_t position, ipc::Remnant message) const;
+  void examine_rings(Plugin& plugin);
+  [[nodiscard]] bool bury(const Plugin& plugin, const ipc::ChannelRecord& channel,
+                          const ipc::Remains& remains, const ipc::Suspect& suspect);
+  void bury_unread(const Plugin& plugin, std::string_view reason);
+  [[nodiscard]] Result<LetterRetry> retry_letter(const Caller& caller, std::uint64_t id);
+  void audit_letter(std::string_view event, const Caller& caller, std::uint64_t id, bool accepted);
+
   // --- ending.cpp
   void kill(Plugin& plugin);
   void fail_plugin(Plugin& plugin, lifecycle::Event event, Code code, std::string cause);
@@ -135,7 +151,8 @@ struct Manager::Parts {
   void on_link_end(PluginId id, const Error& why);
   void on_log_line(PluginId id, monitor::LogLine line);
   void on_refused_call(Plugin& plugin, const ipc::RefusedCall& call);
-  [[nodiscard]] Result<OpenedEndpoint> open_endpoint(const Caller& caller, std::string_view name);
+  [[nodiscard]] Result<OpenedEndpoint> open_endpoint(const Caller& caller, std::string_view name,
+                                                     std::string delivers_to = {});
   [[nodiscard]] Result<> attach_endpoint(Endpoint endpoint, sys::Fd link);
   void on_endpoint_end(PluginId id);
 
@@ -199,6 +216,8 @@ struct Manager::Parts {
   std::map<ChannelId, ipc::ChannelMemory> channels;
   std::map<ChannelId, PluginId> channel_owner; // in whose name the warden keeps it: the receiver
   std::map<PluginId, Inheritance> inheritance;
+
+  DeadLetters letters;
 
   security::Keyring keyring;
   security::ElfPolicy elf_policy;

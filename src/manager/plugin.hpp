@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "ipc/link.hpp"
+#include "ipc/remains.hpp"
 #include "lifecycle/restart_policy.hpp"
 #include "lifecycle/transitions.hpp"
 #include "manager/cause.hpp"
@@ -66,6 +67,7 @@ struct Plugin {
 
   sys::Fd image; // of a plugin with a restart policy: what it is begun again from
   lifecycle::RestartHistory restarts;
+  std::vector<ipc::Suspect> suspects; // what it had in hand when it died
   std::optional<Restarting> restarting;
   // What it was when we decided that it must end (state ERROR), if that is to be brought back.
   model::State fell_from = model::State::Unloaded;

@@ -49,6 +49,7 @@ bool Manager::Parts::restart(Plugin& plugin, State goal) {
                                       {"restarts", std::uint64_t{plugin.restarts.in_a_row}}});
     return false;
   }
+  examine_rings(plugin);
   if (!plugin.restarting) plugin.restarting.emplace();
   plugin.restarting->goal = goal;
   plugin.restarting->waiting = true;

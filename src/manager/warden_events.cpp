@@ -84,6 +84,7 @@ void Manager::Parts::reload_config() {
     return;
   }
   setup.config = std::move(*config);
+  letters.set_bounds(letter_bounds(setup.config));
   elf_policy = security::ElfPolicy::standard();
   elf_policy.libraries.insert(elf_policy.libraries.end(), setup.config.allowed_libraries.begin(),
                               setup.config.allowed_libraries.end());

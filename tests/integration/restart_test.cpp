@@ -227,5 +227,67 @@ TEST_F(Restart, GoesOnWhereverTheManagerIsKilled) {
   EXPECT_TRUE(keeper_has(expected)) << call("keeper", "?");
 }
 
+TEST_F(Restart, AMessageThatKillsAgainAndAgainIsTakenOutOfTheWay) {
+  begin();
+  call("feeder", "feed 0 20");
+  call("feeder", "say die");
+  call("feeder", "feed 20 40");
+  ASSERT_TRUE(comes_back("4")) << daemon.log();
+  // All others in their order and once; the one that kills came again twice, flagged.
+  EXPECT_TRUE(keeper_has(numbers(0, 20) + "again,again," + numbers(20, 40))) << call("keeper", "?");
+  const std::string letters = daemon.plugctl({"-o", "json", "deadletter", "list"}).out;
+  EXPECT_EQ(json(letters, "letters.0.to"), "phoenix") << letters;
+  EXPECT_EQ(json(letters, "letters.0.from"), "feeder");
+  EXPECT_EQ(json(letters, "letters.0.deaths"), "3");
+  const std::string id = json(letters, "letters.0.id");
+  const Outcome shown = daemon.plugctl({"deadletter", "show", id});
+  EXPECT_NE(shown.out.find("64 69 65"), std::string::npos) << shown.out;
+  EXPECT_EQ(daemon.plugctl({"deadletter", "show", id, "--raw"}).out, "die");
+  EXPECT_EQ(json(daemon.plugctl({"-o", "json", "deadletter", "show", id}).out, "payload_text"),
+            "die");
+  EXPECT_EQ(daemon.plugctl({"deadletter", "drop", id}).code, 0);
+  EXPECT_REFUSED(daemon.plugctl({"deadletter", "show", id}), 4, id.c_str());
+  EXPECT_REFUSED(daemon.plugctl({"deadletter", "drop", id}), 4, id.c_str());
+}
+
+TEST_F(Restart, ADeadLetterIsSentAgainToThePluginOfThatName) {
+  begin();
+  call("feeder", "say die");
+  ASSERT_TRUE(comes_back("4")) << daemon.log();
+  const std::string id =
+      json(daemon.plugctl({"-o", "json", "deadletter", "list"}).out, "letters.0.id");
+  EXPECT_EQ(daemon.plugctl({"unload", "phoenix", "--force"}).code, 0);
+  EXPECT_REFUSED(daemon.plugctl({"deadletter", "retry", id}), 4, "phoenix");
+  ASSERT_EQ(daemon.load_and_start(daemon.sign(plugin_file("phoenix_calm")), "phoenix").code, 0);
+  kill(daemon.manager_pid(), SIGKILL); // the store is the next manager's too
+  const Outcome retried = daemon.plugctl({"deadletter", "retry", id});
+  EXPECT_EQ(retried.code, 0) << retried.err;
+  EXPECT_TRUE(keeper_has("again,again,die,")) << call("keeper", "?");
+  EXPECT_REFUSED(daemon.plugctl({"deadletter", "show", id}), 4, id.c_str());
+}
+
+TEST_F(Restart, WhatItNeverReadIsKeptWhenItsRestartsAreUsedUp) {
+  begin("phoenix_thrice");
+  EXPECT_EQ(daemon.plugctl({"suspend", "phoenix"}).code, 0);
+  call("feeder", "say die");
+  call("feeder", "feed 0 5");
+  EXPECT_EQ(daemon.plugctl({"resume", "phoenix"}).code, 0);
+  ASSERT_TRUE(daemon.wait_for_state("phoenix", "ERROR"));
+  const std::string letters = daemon.plugctl({"-o", "json", "deadletter", "list"}).out;
+  EXPECT_EQ(json(letters, "letters.0.size"), "3") << letters; // "die"
+  EXPECT_EQ(json(letters, "letters.5.size"), "1") << letters; // "4"
+  EXPECT_NE(json(letters, "letters.5.reason").find("ERROR"), std::string::npos) << letters;
+}
+
+TEST_F(Restart, WhatItNeverReadIsKeptWhenItIsUnloaded) {
+  begin();
+  EXPECT_EQ(daemon.plugctl({"suspend", "phoenix"}).code, 0);
+  call("feeder", "feed 0 3");
+  EXPECT_EQ(daemon.plugctl({"unload", "phoenix", "--force"}).code, 0);
+  const std::string letters = daemon.plugctl({"-o", "json", "deadletter", "list"}).out;
+  EXPECT_EQ(json(letters, "letters.2.size"), "1") << letters;
+  EXPECT_NE(json(letters, "letters.2.reason").find("unloaded"), std::string::npos) << letters;
+}
+
 } // namespace
 } // namespace mohhos::test

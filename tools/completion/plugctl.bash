@@ -67,7 +67,7 @@ _plugctl() {
 
   case $command in
     "")
-      _plugctl_words "load unload start stop suspend resume list ps info why caps deps status logs watch call
+      _plugctl_words "load unload start stop suspend resume list ps info why caps deps status logs watch call deadletter
         key sign verify manifest inspect grant grants doctor new completion version" "$word"
       ;;
     unload | start | stop | suspend | resume | info | why | logs | watch | call | grant | grants | deps)
@@ -79,6 +79,13 @@ _plugctl() {
       else
         _plugctl_words "can_access_filesystem can_access_network can_access_hardware can_create_processes
           can_access_ai_engine can_modify_system_config custom:" "$word"
+      fi
+      ;;
+    deadletter)
+      if [[ -z $second ]]; then
+        _plugctl_words "list show retry drop" "$word"
+      elif [[ $second != list ]]; then
+        _plugctl_words "$(plugctl "${target[@]}" __letters 2>/dev/null)" "$word"
       fi
       ;;
     key)

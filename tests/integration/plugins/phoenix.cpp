@@ -16,7 +16,8 @@ public:
 
   void on_message(const mohhos::Message& message) override {
     const std::string text = message.copy();
-    if (text == "die") *static_cast<volatile int*>(nullptr) = 1;
+    if (text == "die" && message.redelivered()) keeper_.send("again");
+    if (text == "die" && !config("calm")) *static_cast<volatile int*>(nullptr) = 1;
     // Of "die as 3" only the third one dies.
     if (text == "die as " + std::to_string(generation())) std::abort();
     if (message.wants_reply()) {

@@ -245,6 +245,20 @@ TEST(Broker, EndsTheChannelsOfWhoLeaves) {
   }
 }
 
+TEST(Broker, WhoBringsADeadLetterBackNeedsNoAcl) {
+  Broker broker;
+  Party bringer;
+  bringer.id = {1};
+  bringer.name = "a";
+  bringer.generation = {1};
+  bringer.delivers_to = "b";
+  (void)broker.join(bringer);
+  (void)broker.join(plugin(2, "b", {}, {}));
+  (void)broker.join(plugin(3, "c", {}, {}));
+  EXPECT_EQ(broker.open({1}, by_name("b")).make.size(), 1U);
+  EXPECT_EQ(refused(broker.open({1}, by_name("c"))), Code::Denied);
+}
+
 TEST(Broker, TellsThePeersOfALostOneAtOnceAndNotAgain) {
   Broker broker;
   (void)broker.join(plugin(1, "a"));
