@@ -289,5 +289,24 @@ TEST_F(Restart, WhatItNeverReadIsKeptWhenItIsUnloaded) {
   EXPECT_NE(json(letters, "letters.2.reason").find("unloaded"), std::string::npos) << letters;
 }
 
+TEST_F(Restart, NonsenseThatItWroteIntoItsRingsHurtsNobodyElse) {
+  ASSERT_EQ(load_and_start("vandal").code, 0);
+  ASSERT_EQ(load_and_start("keeper").code, 0);
+  const pid_t manager = daemon.manager_pid();
+  for (int i = 0; i < 8; ++i) {
+    const Outcome called = daemon.plugctl({"call", "vandal", std::to_string(i)});
+    EXPECT_NE(called.code, 0) << called.out;
+    ASSERT_TRUE(Daemon::eventually([&] {
+      return info("restarts", "vandal") == std::to_string(i + 1) &&
+             info("state", "vandal") == "RUNNING";
+    })) << i
+        << daemon.log();
+    EXPECT_EQ(trimmed(call("vandal", "ping")), "pong");
+  }
+  EXPECT_EQ(daemon.manager_pid(), manager);
+  EXPECT_EQ(trimmed(call("keeper", "?")), "");
+  EXPECT_EQ(daemon.plugctl({"unload", "vandal", "--force"}).code, 0);
+}
+
 } // namespace
 } // namespace mohhos::test

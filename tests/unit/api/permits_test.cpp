@@ -35,8 +35,10 @@ TEST(Permits, AnAdminMayEverything) {
 }
 
 TEST(Permits, AnObserverChangesNothing) {
-  for (const Method method : {Method::Load, Method::Unload, Method::Start, Method::Stop,
-                              Method::Suspend, Method::Resume, Method::OpenEndpoint}) {
+  for (const Method method :
+       {Method::Load, Method::Unload, Method::Start, Method::Stop, Method::Suspend, Method::Resume,
+        Method::OpenEndpoint, Method::DeadLetterShow, Method::DeadLetterRetry,
+        Method::DeadLetterDrop}) {
     const auto refused = check_permit(method, Role::Observe);
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().code, Code::Denied);
