@@ -78,6 +78,7 @@ void Manager::Parts::on_exited(Plugin& plugin, const warden::Exited* exited) {
 
 void Manager::Parts::forget_process(Plugin& plugin) {
   plugin.link.reset();
+  plugin.link_grace.reset();
   plugin.out.reset();
   plugin.err.reset();
   plugin.pidfd.reset();

@@ -17,6 +17,8 @@ constexpr std::array kLevels = {monitor::Stream::Error, monitor::Stream::Warning
                                 monitor::Stream::Info, monitor::Stream::Debug};
 
 constexpr std::size_t kLongestEndpointName = 63;
+// From the end of its link to the end of a process that exits.
+constexpr std::chrono::milliseconds kExitGrace{200};
 
 } // namespace
 
@@ -65,12 +67,21 @@ void Manager::Parts::on_link_end(PluginId id, const Error& why) {
   if (why.code != Code::Unreachable)
     return fail_plugin(*plugin, lifecycle::Event::Failed, Code::PluginFailed,
                        fmt::format("it broke the protocol of its link: {}", why.text));
+  if (plugin->info.pid == 0) return;
   // Nearly always it is dying, and how it dies is about to be known; one that lives on without a
   // link is of no use.
-  plugin->death.link = "the plugin closed it";
   warden::Target target{.plugin_id = id.value, .generation = plugin->info.generation.value};
   target.header.type = warden::MessageType::Kill;
-  if (plugin->info.pid != 0) warden->send(target);
+  auto grace = loop.after(kExitGrace, [this, target] {
+    Plugin* lingering = find_process(target);
+    if (lingering == nullptr) return;
+    lingering->death.link = "the plugin closed it";
+    warden->send(target);
+  });
+  if (grace)
+    plugin->link_grace = std::move(*grace);
+  else
+    warden->send(target);
 }
 
 void Manager::Parts::on_log_line(PluginId id, monitor::LogLine line) {

@@ -54,6 +54,7 @@ struct Plugin {
   bool adopted = false;       // by this manager, from the one before
   std::uint32_t sequence = 0; // of the last operation that it was asked for
   std::unique_ptr<LinkPort> link;
+  sys::Source link_grace; // the link has ended, and the process not yet
   std::unique_ptr<LogPipe> out;
   std::unique_ptr<LogPipe> err;
   sys::Fd pidfd;

@@ -171,6 +171,14 @@ TEST_F(Restart, EndsInErrorWhenTheRestartsAreUsedUp) {
   EXPECT_EQ(daemon.plugctl({"unload", "phoenix"}).code, 0);
 }
 
+TEST_F(Restart, AKillFromOutsideIsToldAsOne) {
+  begin();
+  if (kill(std::stoi(info("pid")), SIGKILL) != 0)
+    GTEST_SKIP() << "the plugin's pid is not ours to signal";
+  ASSERT_TRUE(comes_back()) << daemon.log();
+  EXPECT_NE(info("cause").find("SIGKILL from outside"), std::string::npos) << info("cause");
+}
+
 // on_start crashes: nothing was RUNNING before, so it is brought back to LOADED and no further.
 TEST_F(Restart, ACrashInOnStartIsBroughtBackToLoaded) {
   ASSERT_EQ(load("doomed").code, 0);
