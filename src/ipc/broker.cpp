@@ -125,6 +125,10 @@ void Broker::deliver_opened(Channel& channel, Role role, std::uint32_t sequence,
     if (other->party.type) record.peer_type = static_cast<std::uint32_t>(*other->party.type);
     record.peer_generation = other->party.generation.value;
     put_text(record.peer_name, other->party.name);
+  } else if (const auto stand_in = stand_ins_.find(peer); stand_in != stand_ins_.end()) {
+    if (stand_in->second.type)
+      record.peer_type = static_cast<std::uint32_t>(*stand_in->second.type);
+    put_text(record.peer_name, stand_in->second.name);
   }
   plan.deliveries.push_back({to, record, ChannelId{channel.record.channel}});
 }
@@ -160,6 +164,12 @@ void Broker::end_channel(std::uint64_t id, PluginId silent, CloseReason reason, 
   channels_.erase(found);
   plan.drop.push_back(ChannelId{id});
   plan.changed = true;
+  std::erase_if(stand_ins_, [&](const auto& stand_in) { // of no use without a channel
+    return stand_in.first.value == record.sender &&
+           std::ranges::none_of(channels_, [&](const auto& other) {
+             return other.second.record.sender == record.sender;
+           });
+  });
 }
 
 // --- who is there ---
@@ -171,6 +181,7 @@ Plan Broker::join(Party party) {
   Member& self = found->second;
   const bool successor = !is_new && party.generation > self.party.generation;
   const bool was_present = !is_new && self.present;
+  if (is_new) replace_stand_in(party, plan);
   self.party = std::move(party);
   self.present = true;
   if (successor && was_present) deliver_restarted(id, plan); // nobody had said lost()

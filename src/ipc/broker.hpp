@@ -67,6 +67,15 @@ struct ChannelRecord {
   Lane lane = Lane::Normal;
 };
 
+// In place of a sender whose messages are still there: a plugin that is not loaded yet, or somebody
+// who is gone for good.
+struct StandIn {
+  PluginId id; // that nobody has; the plugin that is waited for gets it
+  std::string name;
+  std::optional<model::PluginType> type; // nothing: an application
+  bool waits = false;                    // for a plugin of this name
+};
+
 using BrokerRecord = std::variant<ChannelOpened, ChannelRefused, ChannelClosed, GroupReady,
                                   GroupStale, Subscribed, Deadlock, TapOpened>;
 
@@ -119,6 +128,19 @@ public:
   [[nodiscard]] Plan subscribe(PluginId asker, const Subscribe& request);
   [[nodiscard]] Plan close(PluginId asker, const CloseChannel& request);
   [[nodiscard]] Plan waiting(PluginId asker, const Waiting& request);
+
+  // --- cold start ---
+
+  // A channel for what a journal kept, made before its receiver joins, so that nothing comes before
+  // it. A sender that is not there is stood in for: nobody can open a channel to that. Denied: the
+  // receiver does not take it. Exists: there is such a channel. [pure]
+  [[nodiscard]] Result<ChannelRecord> restore_channel(const StandIn& sender, const Party& receiver,
+                                                      Lane lane, std::uint64_t ring_bytes,
+                                                      Plan& plan);
+  // Ends a channel that came to nothing. [pure]
+  [[nodiscard]] Plan end(ChannelId channel);
+  // The id under which a plugin of this name is waited for. [pure]
+  [[nodiscard]] std::optional<PluginId> waits_for(std::string_view name) const;
 
   // --- what operators ask ---
 
@@ -174,6 +196,10 @@ private:
   void deliver_closed(const ChannelRecord& channel, PluginId to, CloseReason reason, Plan& plan);
   void deliver_restarted(PluginId party, Plan& plan);
   void deliver_stale(Plan& plan);
+  void replace_stand_in(const Party& party, Plan& plan);
+  [[nodiscard]] bool is_known(std::uint64_t id) const {
+    return members_.contains(PluginId{id}) || stand_ins_.contains(PluginId{id});
+  }
   void end_channel(std::uint64_t id, PluginId silent, CloseReason reason, Plan& plan);
   [[nodiscard]] std::string name_of(PluginId id) const;
   [[nodiscard]] std::vector<const Member*> group_members(PluginId asker,
@@ -181,6 +207,7 @@ private:
 
   BrokerLimits limits_;
   std::map<PluginId, Member> members_;
+  std::map<PluginId, StandIn> stand_ins_;
   std::map<std::uint64_t, Channel> channels_;
   std::map<Ends, std::uint64_t> by_ends_;
   std::map<PluginId, std::set<Subscription>> subscriptions_;

@@ -1,15 +1,17 @@
 // The broker's durable state as bytes: what the warden keeps for the next manager. A head, then the
-// channels, then the subscriptions, each of fixed size.
+// channels, the subscriptions and the stand-ins, each of fixed size.
 #include <cstring>
 
+#include "base/fixed_text.hpp"
 #include "base/reader.hpp"
 #include "ipc/broker.hpp"
 
 namespace mohhos::ipc {
 namespace {
 
+constexpr std::uint32_t kNoType = 0xFFFFFFFFU;
 constexpr std::uint32_t kMagic = 0x4B4F5242; // "BROK"
-constexpr std::uint32_t kVersion = 2;
+constexpr std::uint32_t kVersion = 3;
 
 struct SavedHead {
   std::uint32_t magic = kMagic;
@@ -17,6 +19,13 @@ struct SavedHead {
   std::uint64_t next_channel = 0;
   std::uint64_t channels = 0;
   std::uint64_t subscriptions = 0;
+  std::uint64_t stand_ins = 0;
+};
+struct SavedStandIn {
+  std::uint64_t id = 0;
+  std::uint32_t type = 0; // kNoType: an application
+  std::uint32_t waits = 0;
+  char name[kNameSize] = {};
 };
 struct SavedSubscription {
   std::uint64_t subscriber = 0;
@@ -44,7 +53,8 @@ Result<> judge(const ChannelRecord& record, std::uint64_t next_channel) {
 } // namespace
 
 std::vector<std::byte> Broker::save() const {
-  SavedHead head{.next_channel = next_channel_, .channels = channels_.size()};
+  SavedHead head{
+      .next_channel = next_channel_, .channels = channels_.size(), .stand_ins = stand_ins_.size()};
   for (const auto& [subscriber, wishes] : subscriptions_) head.subscriptions += wishes.size();
   std::vector<std::byte> bytes;
   append(bytes, head);
@@ -53,6 +63,12 @@ std::vector<std::byte> Broker::save() const {
     for (const auto& [publisher, event] : wishes)
       append(bytes, SavedSubscription{
                         .subscriber = subscriber.value, .publisher = publisher, .event = event});
+  for (const auto& [id, stand_in] : stand_ins_) {
+    SavedStandIn saved{.id = id.value, .type = kNoType, .waits = stand_in.waits ? 1U : 0U};
+    if (stand_in.type) saved.type = static_cast<std::uint32_t>(*stand_in.type);
+    put_text(saved.name, stand_in.name);
+    append(bytes, saved);
+  }
   return bytes;
 }
 
@@ -78,6 +94,17 @@ Result<> Broker::restore(std::span<const std::byte> saved) {
       return fail(Code::Malformed, "the broker's saved state ends after {} subscriptions", i);
     subscriptions_[PluginId{wish->subscriber}].emplace(wish->publisher, wish->event);
   }
+  for (std::uint64_t i = 0; i < head->stand_ins; ++i, offset += sizeof(SavedStandIn)) {
+    const auto one = reader.at<SavedStandIn>(offset);
+    if (!one) return fail(Code::Malformed, "the broker's saved state ends after {} stand-ins", i);
+    const bool known_type = one->type < model::kPluginTypes.size();
+    if (std::memchr(one->name, 0, kNameSize) == nullptr || one->id == 0 ||
+        (!known_type && one->type != kNoType))
+      return fail(Code::Malformed, "the broker's saved stand-in {} makes no sense", one->id);
+    StandIn& stand_in = stand_ins_[PluginId{one->id}];
+    stand_in = {.id = {one->id}, .name = one->name, .type = {}, .waits = one->waits != 0};
+    if (known_type) stand_in.type = model::kPluginTypes[one->type];
+  }
   next_channel_ = head->next_channel;
   return {};
 }
@@ -85,8 +112,7 @@ Result<> Broker::restore(std::span<const std::byte> saved) {
 Plan Broker::sweep() {
   Plan plan;
   for (const ChannelRecord& channel : channels()) {
-    const bool both = members_.contains(PluginId{channel.sender}) &&
-                      members_.contains(PluginId{channel.receiver});
+    const bool both = is_known(channel.sender) && members_.contains(PluginId{channel.receiver});
     if (!both) end_channel(channel.channel, {}, CloseReason::PeerGone, plan);
   }
   plan.changed |= std::erase_if(subscriptions_, [&](const auto& entry) {

@@ -109,6 +109,7 @@ void Endpoint::State::take_record(LinkRecord record) {
   case LinkType::GroupStale: groups.clear(); break;
   case LinkType::ChannelRefused:
   case LinkType::Subscribed:
+  case LinkType::Synced:
   case LinkType::GroupReady: break;
   case LinkType::Deadlock: take_deadlock(record.as<Deadlock>()); return;
   case LinkType::TapOpened: {

@@ -168,6 +168,12 @@ public:
   [[nodiscard]] Result<std::uint64_t> send(ChannelId channel, const Outgoing& about,
                                            std::span<const std::byte> bytes, Monotonic deadline);
 
+  // Waits until every message that was sent as durable on this channel (in all its priorities), or
+  // on any, is on disk or acknowledged. Denied: this endpoint may not ask for it. Exhausted: the
+  // disk is full, or the journal; the messages are sent all the same. [loop]
+  [[nodiscard]] Result<> sync(ChannelId channel, Monotonic deadline);
+  [[nodiscard]] Result<> sync(Monotonic deadline);
+
   // Wakes every receiver that a send with `more` left asleep. receive(), rest() and prepare_wait()
   // do this; call it when none of them follows soon. [loop]
   void flush();

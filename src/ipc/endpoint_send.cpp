@@ -110,8 +110,11 @@ Result<std::span<std::byte>> Endpoint::loan(ChannelId channel, std::uint32_t siz
   if (about.priority != Priority::Normal && base->lane == Lane::Normal) [[unlikely]] {
     TRY(out, state_->lane_beside(*base, static_cast<Lane>(about.priority), deadline));
   }
+  if (about.durable && out->lane == Lane::Lossy) [[unlikely]]
+    return fail(Code::Invalid, "an event that may be lost cannot be durable");
   base->lent = out->id;
   out->more = about.more;
+  out->durable = about.durable;
   std::span<std::byte> bytes;
   if (out->channel.ring().loan(size, about, bytes) != RingSender::Outcome::Ok) [[unlikely]]
     TRY(state_->wait_for_space(out->id, size, about, deadline, bytes));
@@ -196,7 +199,10 @@ std::uint64_t Endpoint::State::commit(Sending& out) {
     out.owes_look = true;
     unlooked.push_back(out.id);
   }
-  return out.channel.commit(out.more);
+  const std::uint64_t message = out.channel.commit(out.more);
+  if (out.durable) [[unlikely]]
+    out.durable_to = out.channel.ring().head();
+  return message;
 }
 
 void Endpoint::flush() {
@@ -219,17 +225,52 @@ Result<std::uint64_t> Endpoint::send(ChannelId channel, const Outgoing& about,
   const auto size = static_cast<std::uint32_t>(bytes.size());
   // The usual case in one piece: what follows it does the same in general.
   if (Sending* const out = state_->find_sending(channel);
-      out != nullptr && (about.priority == Priority::Normal || out->lane != Lane::Normal)) {
+      out != nullptr && !about.durable &&
+      (about.priority == Priority::Normal || out->lane != Lane::Normal)) {
     std::span<std::byte> space;
     if (out->channel.ring().loan(size, about, space) == RingSender::Outcome::Ok) [[likely]] {
       copy_payload(space, bytes);
       out->more = about.more;
+      out->durable = false;
       return state_->commit(*out);
     }
   }
   TRY(const std::span<std::byte> space, loan(channel, size, about, deadline));
   copy_payload(space, bytes);
   return commit(channel);
+}
+
+// --- durable messages ---
+
+Result<> Endpoint::State::sync_ring(ChannelId id, Monotonic deadline) {
+  const Sending* const out = find_sending(id);
+  if (out == nullptr) return fail(Code::PeerGone, "channel {} has ended", id.value);
+  if (out->durable_to <= out->synced_to) return {};
+  Sync question;
+  question.channel_id = id.value;
+  question.upto = out->durable_to;
+  TRY(const LinkRecord record, ask(question, deadline));
+  TRY(check_answer(record, LinkType::Synced));
+  if (Sending* const still = find_sending(id)) still->synced_to = question.upto;
+  return {};
+}
+
+Result<> Endpoint::sync(ChannelId channel, Monotonic deadline) {
+  const Sending* const base = state_->find_sending(channel);
+  if (base == nullptr) return fail(Code::PeerGone, "channel {} has ended", channel.value);
+  const auto lanes = base->lanes; // the channel may end while we wait
+  TRY(state_->sync_ring(channel, deadline));
+  for (const ChannelId lane : lanes)
+    if (lane) TRY(state_->sync_ring(lane, deadline));
+  return {};
+}
+
+Result<> Endpoint::sync(Monotonic deadline) {
+  std::vector<ChannelId> owing;
+  for (const auto& [id, out] : state_->sending)
+    if (out->durable_to > out->synced_to) owing.push_back(out->id);
+  for (const ChannelId id : owing) TRY(state_->sync_ring(id, deadline));
+  return {};
 }
 
 // --- ending, resting ---

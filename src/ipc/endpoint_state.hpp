@@ -26,6 +26,9 @@ struct Sending {
   ChannelId lent;                   // whose loan is open: this one's, or one of `lanes`
   bool loan_open = false;           // somebody may be writing into this ring
   bool more = false;                // of the open loan
+  bool durable = false;             // of the open loan
+  std::uint64_t durable_to = 0;     // behind the last durable message
+  std::uint64_t synced_to = 0;      // the disk has those before
   bool owes_look = false;           // in State::unlooked
   std::uint64_t seen_head = 0;      // at the last look for idle rings
   std::uint64_t returned_head = 0;  // when its memory was given back
@@ -127,6 +130,7 @@ struct Endpoint::State {
   // The looks that sends with `more` owe: before anything here waits, and when the caller comes
   // back.
   void look_at_receivers() noexcept;
+  [[nodiscard]] Result<> sync_ring(ChannelId id, Monotonic deadline);
   // Memory of rings that have been idle since the last time.
   void return_idle_memory(Monotonic now);
 

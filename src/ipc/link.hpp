@@ -34,6 +34,7 @@ enum class LinkType : std::uint16_t {
   Subscribed,     // answer to Subscribe
   Deadlock,       // to a Waiting: it closes a cycle of calls that wait for each other
   TapOpened,      // copy what comes on one channel into another one, for a recorder; or stop it
+  Synced,         // answer to Sync
   // endpoint → manager
   Done = 64, // answer to Operate
   OpenChannel,
@@ -44,6 +45,7 @@ enum class LinkType : std::uint16_t {
   Refused,   // the plugin's own SIGSYS handler: a call that the second filter stopped
   LastWords, // why this process is about to die
   Waiting,   // a blocking call that takes long: for whom
+  Sync,      // have what was sent durably on a channel on disk
 };
 
 enum class Operation : std::uint32_t { Init = 1, Start, Stop, Unload, Configure };
@@ -190,6 +192,20 @@ struct TapOpened {
   std::uint64_t tap_channel_id = 0; // one that the addressee sends on; 0: no more copies
 };
 
+// Answered with Synced when every durable message before `upto` is on disk or acknowledged, or with
+// ChannelRefused.
+struct Sync {
+  LinkHeader header{.type = LinkType::Sync, .size = sizeof(Sync)};
+  std::uint64_t channel_id = 0;
+  std::uint64_t upto = 0; // a position of the ring, between records
+};
+
+struct Synced {
+  LinkHeader header{.type = LinkType::Synced, .size = sizeof(Synced)};
+  std::uint64_t channel_id = 0;
+  std::uint64_t upto = 0;
+};
+
 struct SetConfig {
   LinkHeader header{.type = LinkType::SetConfig, .size = sizeof(SetConfig)};
   char key[kNameSize] = {};
@@ -239,7 +255,7 @@ static_assert(kIsLinkRecord<Operate> && kIsLinkRecord<Done> && kIsLinkRecord<Ope
               kIsLinkRecord<OpenGroup> && kIsLinkRecord<GroupReady> && kIsLinkRecord<GroupStale> &&
               kIsLinkRecord<Subscribe> && kIsLinkRecord<SetConfig> && kIsLinkRecord<Welcome> &&
               kIsLinkRecord<Subscribed> && kIsLinkRecord<Waiting> && kIsLinkRecord<Deadlock> &&
-              kIsLinkRecord<TapOpened> && kIsLinkRecord<LogLine> && kIsLinkRecord<RefusedCall> &&
-              kIsLinkRecord<LastWords>);
+              kIsLinkRecord<TapOpened> && kIsLinkRecord<Sync> && kIsLinkRecord<Synced> &&
+              kIsLinkRecord<LogLine> && kIsLinkRecord<RefusedCall> && kIsLinkRecord<LastWords>);
 
 } // namespace mohhos::ipc

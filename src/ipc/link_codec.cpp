@@ -134,6 +134,7 @@ constexpr std::array kRows = {
     Row{LinkType::Subscribed, "Subscribed", LinkSide::Manager, sizeof(Subscribed), 0, nothing},
     Row{LinkType::Deadlock, "Deadlock", LinkSide::Manager, sizeof(Deadlock), 0, deadlock},
     Row{LinkType::TapOpened, "TapOpened", LinkSide::Manager, sizeof(TapOpened), 0, nothing},
+    Row{LinkType::Synced, "Synced", LinkSide::Manager, sizeof(Synced), 0, nothing},
     Row{LinkType::Done, "Done", LinkSide::Endpoint, sizeof(Done), 0, done},
     Row{LinkType::OpenChannel, "OpenChannel", LinkSide::Endpoint, sizeof(OpenChannel), 0,
         open_channel},
@@ -145,6 +146,7 @@ constexpr std::array kRows = {
     Row{LinkType::Refused, "Refused", LinkSide::Endpoint, sizeof(RefusedCall), 0, nothing},
     Row{LinkType::LastWords, "LastWords", LinkSide::Endpoint, sizeof(LastWords), 0, last_words},
     Row{LinkType::Waiting, "Waiting", LinkSide::Endpoint, sizeof(Waiting), 0, nothing},
+    Row{LinkType::Sync, "Sync", LinkSide::Endpoint, sizeof(Sync), 0, nothing},
 };
 
 const Row* find_row(LinkType type) {

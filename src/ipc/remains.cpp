@@ -105,14 +105,20 @@ Result<Progress> Remains::progress() const {
   return judge_progress(control.tail, control.begun, control.buried, capacity_);
 }
 
-// The record may cross the ring's end; here it is mapped once only.
-Result<std::optional<Remnant>> Remains::at(std::uint64_t position) const {
+Result<std::optional<PublishWord>> Remains::word_at(std::uint64_t position) const {
   const std::uint64_t offset = position & (capacity_ - 1);
   std::uint64_t raw = 0;
   TRY(read_exactly(data_, std::as_writable_bytes(std::span(&raw, 1)), kHeaderPage + offset));
   if (raw == 0) return std::nullopt;
-  TRY(const PublishWord word, judge(raw, position, capacity_));
-  std::vector<std::byte> bytes(word.extent());
+  return judge(raw, position, capacity_);
+}
+
+// The record may cross the ring's end; here it is mapped once only.
+Result<std::optional<Remnant>> Remains::at(std::uint64_t position) const {
+  TRY(const auto word, word_at(position));
+  if (!word) return std::nullopt;
+  const std::uint64_t offset = position & (capacity_ - 1);
+  std::vector<std::byte> bytes(word->extent());
   const std::uint64_t first = std::min<std::uint64_t>(bytes.size(), capacity_ - offset);
   TRY(read_exactly(data_, std::span(bytes).first(first), kHeaderPage + offset));
   TRY(read_exactly(data_, std::span(bytes).subspan(first), kHeaderPage));

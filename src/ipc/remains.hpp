@@ -14,6 +14,7 @@
 
 #include "base/error.hpp"
 #include "base/ids.hpp"
+#include "ipc/layout.hpp"
 #include "ipc/message.hpp"
 
 namespace mohhos::ipc {
@@ -57,6 +58,8 @@ public:
       : data_(data), control_(control), capacity_(capacity) {}
   [[nodiscard]] Result<Progress> progress() const;
   [[nodiscard]] Result<std::optional<Remnant>> at(std::uint64_t position) const;
+  // Only the first word of the record there. [any]
+  [[nodiscard]] Result<std::optional<PublishWord>> word_at(std::uint64_t position) const;
   // The next receiver begins at `position` at the earliest. Only while there is none. [any]
   [[nodiscard]] Result<> bury_before(std::uint64_t position) const;
 

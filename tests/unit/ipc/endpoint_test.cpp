@@ -713,5 +713,43 @@ TEST_F(EndpointTest, ALinkThatIsCutIsAnErrorAndRingsGoOn) {
   EXPECT_EQ(lonely->open_channel("b", soon()).error().code, Code::Unreachable);
 }
 
+// --- durable messages ---
+
+TEST_F(EndpointTest, SyncAsksForEveryLaneThatHasSomethingNew) {
+  auto a = open(plugin(1, "a"));
+  auto b = open(plugin(2, "b"));
+  const ChannelId channel = channel_to(*a, "b");
+  send(*a, channel, "not durable");
+  ASSERT_TRUE(a->sync(channel, soon()));
+  EXPECT_TRUE(board.syncs().empty());
+  ASSERT_TRUE(a->send(channel, {.durable = true}, bytes_of("x"), soon()));
+  send(*a, channel, "not durable");
+  ASSERT_TRUE(
+      a->send(channel, {.priority = Priority::High, .durable = true}, bytes_of("y"), soon()));
+  ASSERT_TRUE(a->sync(channel, soon()));
+  ASSERT_EQ(board.syncs().size(), 2U);
+  EXPECT_EQ(board.syncs()[0].channel_id, channel.value);
+  EXPECT_EQ(board.syncs()[0].upto, 128U); // behind the durable one, not behind the last
+  EXPECT_EQ(board.syncs()[1].upto, 64U);
+  ASSERT_TRUE(a->sync(soon())); // nothing new
+  EXPECT_EQ(board.syncs().size(), 2U);
+}
+
+TEST_F(EndpointTest, ASyncThatFailsIsAskedForAgain) {
+  auto a = open(plugin(1, "a"));
+  auto b = open(plugin(2, "b"));
+  const ChannelId channel = channel_to(*a, "b");
+  ASSERT_TRUE(a->send(channel, {.durable = true}, bytes_of("x"), soon()));
+  board.disk_is_full = true;
+  const auto full = a->sync(soon());
+  ASSERT_FALSE(full);
+  EXPECT_EQ(full.error().code, Code::Exhausted);
+  EXPECT_EQ(full.error().text, "the disk is full");
+  board.disk_is_full = false;
+  EXPECT_TRUE(a->sync(soon()));
+  EXPECT_EQ(take(*b), "x");
+  EXPECT_EQ(a->sync(ChannelId{99}, soon()).error().code, Code::PeerGone);
+}
+
 } // namespace
 } // namespace mohhos::ipc

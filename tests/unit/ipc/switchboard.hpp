@@ -69,6 +69,12 @@ public:
     const std::lock_guard lock(mutex_);
     return complaints_;
   }
+  // What was asked to be on disk.
+  std::vector<Sync> syncs() {
+    const std::lock_guard lock(mutex_);
+    return syncs_;
+  }
+  std::atomic<bool> disk_is_full = false;
 
 private:
   void run() {
@@ -102,6 +108,24 @@ private:
     case LinkType::OpenGroup: return execute(broker_.open_group(id, (*record)->as<OpenGroup>()));
     case LinkType::Subscribe: return execute(broker_.subscribe(id, (*record)->as<Subscribe>()));
     case LinkType::Waiting: return execute(broker_.waiting(id, (*record)->as<Waiting>()));
+    case LinkType::Sync: {
+      const auto question = (*record)->as<Sync>();
+      syncs_.push_back(question);
+      if (disk_is_full) {
+        ChannelRefused refused;
+        refused.header.sequence = question.header.sequence;
+        refused.code = static_cast<std::int32_t>(Code::Exhausted);
+        put_text(refused.text, "the disk is full");
+        (void)send_link_record(link->second.get(), refused);
+        return;
+      }
+      Synced synced;
+      synced.header.sequence = question.header.sequence;
+      synced.channel_id = question.channel_id;
+      synced.upto = question.upto;
+      (void)send_link_record(link->second.get(), synced);
+      return;
+    }
     case LinkType::CloseChannel: {
       const auto close = (*record)->as<CloseChannel>();
       complaints_.emplace_back(close.text);
@@ -138,6 +162,7 @@ private:
   std::map<PluginId, sys::Fd> links_;
   std::map<std::uint64_t, ChannelMemory> memories_;
   std::vector<std::string> complaints_;
+  std::vector<Sync> syncs_;
   std::atomic<bool> stopping_ = false;
   std::atomic<bool> silent_ = false;
   std::thread thread_;
