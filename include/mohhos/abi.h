@@ -164,8 +164,10 @@ typedef struct mohhos_send_options {
 } mohhos_send_options_t;
 
 enum {
-  MOHHOS_SEND_MORE = 1u /* more follows at once: the host may wake the peer later (at the latest
-                           when the callback returns). Saves system calls when the peer sleeps */
+  MOHHOS_SEND_MORE = 1u,   /* more follows at once: the host may wake the peer later (at the latest
+                              when the callback returns). Saves system calls when the peer sleeps */
+  MOHHOS_SEND_DURABLE = 2u /* it is to be on disk before it is relied upon: sync() waits for that.
+                              INVALID for an event that may be lost */
 };
 
 #define MOHHOS_FOREVER                                                                             \
@@ -310,6 +312,14 @@ struct mohhos_host {
    * there is room in its ring for that; it may have answered already). [main] NOT_FOUND: it has
    * ended. */
   int32_t (*cancel)(const mohhos_host_t* host, int32_t request);
+
+  /* Waits until every message that this process sent with MOHHOS_SEND_DURABLE on this channel, or
+   * (channel 0) on any, is on disk or was acknowledged: from then on it survives everything, also a
+   * loss of power, until its receiver has handled it. One sync() for many messages costs what one
+   * for one does: a write and an fdatasync. Needs durable = true under [channels] in the manifest.
+   * [main] DENIED, EXHAUSTED (the disk is full, or the operator's limit reached: the messages are
+   * sent all the same), FAILED (the disk), TIMED_OUT, PEER_GONE. */
+  int32_t (*sync)(const mohhos_host_t* host, mohhos_channel_t channel, uint64_t timeout_ns);
 };
 
 /* Values of on_peer. */

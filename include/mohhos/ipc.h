@@ -71,6 +71,17 @@ MOHHOS_API int plugin_receive_message(plugin_message_t* message, uint32_t timeou
  * caller's. NULL is allowed. Never for a message whose data is the caller's own. */
 MOHHOS_API void plugin_message_free(plugin_message_t* message);
 
+/* (ours) plugin_send_message for what is to be on disk before it is relied upon; plugin_sync waits
+ * for that. Errors: as plugin_send_message. */
+MOHHOS_API int plugin_send_durable(plugin_id_t target, plugin_message_t* message);
+
+/* (ours) Waits until everything that this program sent to `target` with plugin_send_durable is on
+ * disk, or was acknowledged: from then on it survives everything, also a loss of power, until the
+ * plugin has handled it. One sync for many messages costs what one for one does. Errors: EXHAUSTED
+ * (the disk is full, or the operator's limit reached: the messages are sent all the same), DENIED
+ * (switched off), TIMED_OUT, NOT_FOUND (nothing was ever sent there), PEER_GONE, UNREACHABLE. */
+MOHHOS_API int plugin_sync(plugin_id_t target, uint32_t timeout_ms);
+
 /* (ours) plugin_send_message without the copy: lends message->data_size bytes of the target's ring
  * as message->data, aligned to 8 and not zeroed, for the program to write; plugin_commit_message
  * sends them, plugin_discard_message gives them back. What this costs does not depend on the size,

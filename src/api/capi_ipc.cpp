@@ -17,6 +17,21 @@ Result<std::uint64_t> send(ipc::Endpoint& endpoint, PluginId target, const ipc::
   return id;
 }
 
+Result<> send_message(plugin_id_t target, plugin_message_t* message, bool durable) {
+  TRY(ipc::Outgoing about, outgoing_with_data(message));
+  about.durable = durable;
+  if (target == 0) return fail(Code::Invalid, "0 is no plugin's id");
+  return with_endpoint([&](Connection& one, ipc::Endpoint& endpoint) -> Result<> {
+    TRY(check_no_loan(one, PluginId{target}));
+    TRY(message->id, send(endpoint, PluginId{target}, about, *message));
+    endpoint.flush();
+    message->sender = one.own_id.value;
+    message->receiver = target;
+    message->timestamp = ipc::monotonic_ns();
+    return {};
+  });
+}
+
 // For plugin_message_free. Throws std::bad_alloc.
 void* copy_of(std::span<const std::byte> payload) {
   if (payload.empty()) return nullptr;
@@ -32,17 +47,19 @@ using namespace mohhos;
 using namespace mohhos::api::capi;
 
 int plugin_send_message(plugin_id_t target, plugin_message_t* message) {
+  return guarded([&] { return send_message(target, message, false); });
+}
+
+int plugin_send_durable(plugin_id_t target, plugin_message_t* message) {
+  return guarded([&] { return send_message(target, message, true); });
+}
+
+int plugin_sync(plugin_id_t target, uint32_t timeout_ms) {
   return guarded([&]() -> Result<> {
-    TRY(const ipc::Outgoing about, outgoing_with_data(message));
-    if (target == 0) return fail(Code::Invalid, "0 is no plugin's id");
-    return with_endpoint([&](Connection& one, ipc::Endpoint& endpoint) -> Result<> {
-      TRY(check_no_loan(one, PluginId{target}));
-      TRY(message->id, send(endpoint, PluginId{target}, about, *message));
-      endpoint.flush();
-      message->sender = one.own_id.value;
-      message->receiver = target;
-      message->timestamp = ipc::monotonic_ns();
-      return {};
+    const Monotonic deadline = from_now(std::chrono::milliseconds(timeout_ms));
+    return with_endpoint([&](Connection&, ipc::Endpoint& endpoint) -> Result<> {
+      TRY(const ChannelId channel, endpoint.open_channel(PluginId{target}, deadline));
+      return endpoint.sync(channel, deadline);
     });
   });
 }

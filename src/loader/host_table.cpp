@@ -47,6 +47,7 @@ std::optional<Checked> check(const mohhos_send_options_t* options, ipc::MessageT
   if (options->type != 0) result.about.type = static_cast<ipc::MessageType>(options->type);
   result.about.priority = *priority;
   result.about.more = (options->flags & MOHHOS_SEND_MORE) != 0;
+  result.about.durable = (options->flags & MOHHOS_SEND_DURABLE) != 0;
   result.about.deadline_ns = options->deadline_ns;
   result.deadline = deadline_in(options->timeout_ns);
   return result;
@@ -287,6 +288,17 @@ struct HostTable::Calls {
     return MOHHOS_OK;
   }
 
+  static std::int32_t sync(const mohhos_host_t* host, mohhos_channel_t channel,
+                           std::uint64_t timeout_ns) noexcept {
+    HostTable& me = self(host);
+    if (!me.may_talk_here()) return MOHHOS_E_BAD_STATE;
+    const Monotonic deadline = deadline_in(timeout_ns);
+    const auto synced = channel != 0 ? me.endpoint_.sync(ChannelId{channel}, deadline)
+                                     : me.endpoint_.sync(deadline);
+    if (!synced) me.log(MOHHOS_LOG_WARNING, synced.error().text);
+    return outcome(synced);
+  }
+
   static std::int32_t call_after(const mohhos_host_t* host, std::uint64_t delay_ns,
                                  mohhos_timer_fn then, void* user) noexcept {
     HostTable& me = self(host);
@@ -343,7 +355,8 @@ HostTable::HostTable(ipc::Endpoint& endpoint, const sandbox::Boot& boot, sys::Fd
             .subscribe = &Calls::subscribe,
             .call = &Calls::call,
             .call_after = &Calls::call_after,
-            .cancel = &Calls::cancel};
+            .cancel = &Calls::cancel,
+            .sync = &Calls::sync};
 }
 
 void HostTable::set_config(std::string_view key, std::string_view value) {

@@ -4,6 +4,7 @@
 // have left it.
 #include <algorithm>
 
+#include <sodium/randombytes.h>
 #include <spdlog/spdlog.h>
 
 #include "manager/parts.hpp"
@@ -79,8 +80,11 @@ void Manager::Parts::save(Plugin& plugin) {
 }
 
 void Manager::Parts::save_manager() {
-  SavedManager saved{
-      .next_id = next_id, .started_us = started_us, .broker = broker.save(), .endpoints = {}};
+  SavedManager saved{.next_id = next_id,
+                     .started_us = started_us,
+                     .life = life,
+                     .broker = broker.save(),
+                     .endpoints = {}};
   for (const auto& [id, endpoint] : endpoints)
     saved.endpoints.push_back({id, endpoint.name, endpoint.uid});
   const std::string bytes = serialize(saved);
@@ -120,6 +124,7 @@ void Manager::Parts::on_hello_end() {
   }
   inheritance.clear();
   ready = true;
+  open_journal();
   execute(broker.sweep());
   for (const auto& [id, plugin] : plugins)
     if (plugin->restarting && plugin->info.state == State::Loading) execute(broker.lost(id));
@@ -156,6 +161,7 @@ void Manager::Parts::adopt_channels() {
 void Manager::Parts::adopt_manager(Inheritance& heir) {
   const sys::Fd record = take_kept(heir, KeepKind::Record);
   started_us = wall_clock_us();
+  ::randombytes_buf(&life, sizeof life);
   for (const auto& [id, other] : inheritance) next_id = std::max(next_id, id.value + 1);
   if (!record) return; // the first manager
   const auto mapped = sys::map_sealed(record.get());
@@ -164,6 +170,7 @@ void Manager::Parts::adopt_manager(Inheritance& heir) {
     return spdlog::error("the record of the manager before this one: {}", saved.error().text);
   next_id = std::max(next_id, saved->next_id);
   started_us = saved->started_us;
+  life = saved->life;
   if (auto restored = broker.restore(saved->broker); !restored)
     spdlog::error("the channels of the manager before this one: {}", restored.error().text);
   for (SavedEndpoint& endpoint : saved->endpoints) {

@@ -132,6 +132,9 @@ void Manager::Parts::bury_unread(const Plugin& plugin, std::string_view reason) 
       if (!message || !*message) break;
       const std::uint64_t position = std::exchange(at, (*message)->end);
       if (!is_worth_keeping((*message)->info)) continue;
+      // The journal has it, for the next that is loaded under this name.
+      if ((*message)->info.durable && journal && journal->has({channel.channel}, position))
+        continue;
       bytes += (*message)->payload.size();
       if (bytes > setup.config.max_letter_bytes.count) {
         ++lost; // there would be no room for it

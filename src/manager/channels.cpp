@@ -58,6 +58,7 @@ bool Manager::Parts::serve_broker(PluginId id, const ipc::LinkRecord& record) {
   case ipc::LinkType::Subscribe:
     execute(broker.subscribe(id, record.as<ipc::Subscribe>()));
     return true;
+  case ipc::LinkType::Sync: on_sync(id, record.as<ipc::Sync>()); return true;
   case ipc::LinkType::Waiting: execute(broker.waiting(id, record.as<ipc::Waiting>())); return true;
   case ipc::LinkType::CloseChannel: {
     const auto close = record.as<ipc::CloseChannel>();
@@ -141,6 +142,7 @@ void Manager::Parts::deliver(const ipc::Delivery& delivery) {
 }
 
 void Manager::Parts::forget_channel(ChannelId id) {
+  if (journal) journal->ended(id);
   channels.erase(id);
   const auto owner = channel_owner.find(id);
   if (owner == channel_owner.end()) return;

@@ -117,6 +117,20 @@ Result<> set_letter_mb(const toml::node& value, Config& config) {
   return {};
 }
 
+template <auto Member, std::uint64_t Most>
+Result<> set_mb(const toml::node& value, Config& config) {
+  TRY(const std::uint64_t megabytes, number(value, 1, Most));
+  config.*Member = mib(megabytes);
+  return {};
+}
+
+Result<> set_journal(const toml::node& value, Config& config) {
+  const auto truth = value.value_exact<bool>();
+  if (!truth) return fail(Code::Invalid, "it must be true or false");
+  config.journal = *truth;
+  return {};
+}
+
 Result<> set_ring_kb(const toml::node& value, Config& config) {
   TRY(const std::uint64_t kilobytes, number(value, 4, 1024ULL * 1024));
   if ((kilobytes & (kilobytes - 1)) != 0)
@@ -178,6 +192,13 @@ constexpr Key kKeys[] = {
      "microseconds that a plugin looks at its rings before it sleeps"},
     {"data", "ring_kb", set_ring_kb, "256",
      "ring of a channel that does not ask for more; a power of two"},
+    {"journal", "enabled", set_journal, "true",
+     "durable messages are kept on disk, for plugins with `[channels] durable = true` and for "
+     "programs; read when mohhosd starts"},
+    {"journal", "max_channel_mb", set_mb<&Config::journal_channel_bytes, 1024>, "64",
+     "of messages of one channel that are on disk and not acknowledged"},
+    {"journal", "max_mb", set_mb<&Config::journal_bytes, 1ULL << 20>, "512",
+     "of all of them; the files take up to twice as much"},
 };
 
 std::string known_names(std::string_view section) {

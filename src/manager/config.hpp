@@ -54,6 +54,10 @@ struct Config {
   // [data]
   std::chrono::microseconds spin{50}; // how long a plugin looks at its rings before it sleeps
   Bytes ring_bytes = kib(256);        // of a channel that does not ask for more
+  // [journal] of messages that are on disk and not acknowledged
+  bool journal = true;
+  Bytes journal_channel_bytes = mib(64);
+  Bytes journal_bytes = mib(512);
 };
 
 // The role of a caller with this uid and these groups; `owner` is the uid that runs mohhosd. [pure]

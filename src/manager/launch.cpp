@@ -118,8 +118,10 @@ Result<Manager::Parts::Prepared> Manager::Parts::prepare(LoadRequest& request, P
   auto opened = security::open_package(std::move(sealed.image), std::move(sealed.signature),
                                        keyring, elf_policy);
   if (!opened) return std::unexpected(std::move(opened).error().within(request.path));
-  Prepared prepared{.package = std::move(*opened)};
+  Prepared prepared{.id = id, .package = std::move(*opened)};
   const model::Metadata& metadata = prepared.package.metadata();
+  // Messages of its name wait for it: then it is the one that they are from.
+  if (const auto waited_for = broker.waits_for(metadata.name)) prepared.id = *waited_for;
 
   // 5. Does it fit: name, API, platform, dependencies.
   TRY(registry.admit(metadata, host));
@@ -140,7 +142,7 @@ Result<Manager::Parts::Prepared> Manager::Parts::prepare(LoadRequest& request, P
   prepared.spec = std::make_unique<sandbox::Spec>(spec);
   TRY(const sandbox::FilterPair* pair, filters.find(prepared.grant.capabilities));
   TRY(prepared.boot, sandbox::make_boot(sandbox::compile_boot(spec, prepared.grant, metadata, *pair,
-                                                              id, generation)));
+                                                              prepared.id, generation)));
   return prepared;
 }
 
@@ -174,13 +176,13 @@ Plugin& Manager::Parts::enter(const Prepared& prepared, PluginId id, Generation 
 Result<> Manager::Parts::begin_load(LoadRequest request, Monotonic since, const Caller& caller,
                                     Reply<model::PluginInfo>& reply) {
   TRY(may_load(caller, request.path));
-  const PluginId id{next_id};
   const Generation generation{1};
-  TRY(Prepared prepared, prepare(request, id, generation));
+  TRY(Prepared prepared, prepare(request, {next_id}, generation));
+  const PluginId id = prepared.id;
 
   // 9. The plugin's ways out: link and log pipes.
   TRY(Ways ways, make_ways());
-  ++next_id;
+  if (id.value == next_id) ++next_id;
   Plugin& plugin = enter(prepared, id, generation, request.path);
   plugin.pending =
       Pending{.request = lifecycle::Event::Load, .doing = "its launch", .since = since};

@@ -195,8 +195,12 @@ void Manager::Parts::settle(Plugin& plugin, lifecycle::Event done) {
     if (!answer)
       return fail_plugin(*asked, lifecycle::Event::Failed, Code::NoSandbox,
                          fmt::format("it could not be settled: {}", answer.error().text));
-    execute(broker.join(party_of(*asked)));
-    happen(*asked, done);
+    restore_messages(*asked, [this, target, done] {
+      Plugin* settled = find_process(target);
+      if (settled == nullptr || settled->info.state != model::State::Loading) return;
+      execute(broker.join(party_of(*settled)));
+      happen(*settled, done);
+    });
   });
 }
 

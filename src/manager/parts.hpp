@@ -6,6 +6,7 @@
 //   ending.cpp      a process ends, by whoever's will; everything of it is released
 //   warden_events.cpp, link_events.cpp   what the warden and the endpoints say
 //   channels.cpp    the broker's plans, executed
+//   durable.cpp     messages that are to be on disk, and those that still are
 //   adoption.cpp    what the manager before us left in the warden's custody
 //   reports.cpp     info, samples, logs, status
 #pragma once
@@ -19,6 +20,7 @@
 #include "ipc/channel.hpp"
 #include "ipc/remains.hpp"
 #include "manager/dead_letters.hpp"
+#include "manager/journal.hpp"
 #include "manager/manager.hpp"
 #include "manager/plugin.hpp"
 #include "manager/record.hpp"
@@ -60,6 +62,7 @@ struct Manager::Parts {
   void load(const Caller& caller, LoadRequest request, Reply<model::PluginInfo> reply);
   // What is decided about a plugin before it exists.
   struct Prepared {
+    PluginId id;
     security::VerifiedPackage package;
     model::TrustLevel trust{};
     model::Grant grant{};
@@ -168,6 +171,21 @@ struct Manager::Parts {
   void note_broken(PluginId by, const ipc::CloseChannel& close);
   [[nodiscard]] Result<> may_call(PluginId asker, const ipc::OpenChannel& request) const;
 
+  // --- durable.cpp
+  void open_journal();
+  void on_sync(PluginId id, const ipc::Sync& request);
+  [[nodiscard]] Result<LogInfo> may_sync(PluginId id, ChannelId channel) const;
+  [[nodiscard]] LogInfo log_info(const ipc::ChannelRecord& channel) const;
+  [[nodiscard]] Result<JournaledRing> journaled(LogInfo info) const;
+  void attach_known_rings(const std::vector<LogInfo>& logs);
+  // Puts what a journal still has for the plugin into rings of its own, then goes on. Before
+  // join().
+  void restore_messages(const Plugin& plugin, std::function<void()> then);
+  void restore_group(const Leftovers& leftovers, const Plugin& receiver,
+                     const std::function<void()>& then);
+  [[nodiscard]] Result<ipc::ChannelRecord> restored_channel(const Leftovers& leftovers,
+                                                            const Plugin& receiver);
+
   // --- adoption.cpp
   void on_hello(const warden::Hello& hello, sys::Fd listening);
   void on_kept(const warden::Kept& kept, sys::Fd fd);
@@ -207,6 +225,7 @@ struct Manager::Parts {
   std::uint32_t owner_uid = 0;
   std::uint64_t started_us = 0;
   std::uint64_t next_id = 1;
+  std::uint64_t life = 0; // of the daemon: channels of another life are not there any more
 
   registry::Registry registry;
   registry::Host host;
@@ -229,6 +248,8 @@ struct Manager::Parts {
   std::map<std::uint64_t, std::pair<PluginId, std::function<void(const LogRecord&)>>> log_followers;
   std::map<std::uint64_t, std::pair<PluginId, std::function<void(const Event&)>>> watchers;
   std::uint64_t next_subscription = 1;
+
+  std::unique_ptr<Journal> journal; // none: not enabled
 
   sys::Source sampling;
   std::deque<std::function<void()>> deferred;

@@ -228,6 +228,7 @@ std::string serialize(const SavedManager& manager) {
   pb::ManagerRecord record;
   record.set_next_plugin_id(manager.next_id);
   record.set_started_us(manager.started_us);
+  record.set_life(manager.life);
   record.set_broker(manager.broker.data(), manager.broker.size());
   for (const SavedEndpoint& endpoint : manager.endpoints) {
     pb::EndpointRecord& one = *record.add_endpoints();
@@ -242,6 +243,7 @@ Result<SavedManager> parse_manager_record(std::span<const std::byte> bytes) {
   TRY(const pb::ManagerRecord record, parse<pb::ManagerRecord>(bytes));
   SavedManager manager{.next_id = record.next_plugin_id(),
                        .started_us = record.started_us(),
+                       .life = record.life(),
                        .broker = {},
                        .endpoints = {}};
   const auto broker = std::as_bytes(std::span(record.broker()));

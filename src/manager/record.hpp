@@ -45,6 +45,7 @@ struct SavedEndpoint {
 struct SavedManager {
   std::uint64_t next_id = 1;
   std::uint64_t started_us = 0;
+  std::uint64_t life = 0;
   std::vector<std::byte> broker;
   std::vector<SavedEndpoint> endpoints;
 };

@@ -34,6 +34,7 @@ inline constexpr Bytes kLargestRing = mib(1024);
 struct ChannelWishes {
   Bytes ring{};            // a power of two from kSmallestRing to kLargestRing; 0: the host's usual
   bool huge_pages = false; // where the kernel has some
+  bool durable = false;    // messages may be on disk before they are relied upon
 };
 
 } // namespace mohhos::model

@@ -256,6 +256,7 @@ std::optional<Bytes> parse_bytes(std::string_view text) {
 Result<> fill_channels(const v1::Channels& channels, const Source& source, Metadata& metadata) {
   constexpr std::string_view kPath = "channels.ring_bytes";
   metadata.channels.huge_pages = channels.huge_pages();
+  metadata.channels.durable = channels.durable();
   if (channels.ring_bytes().empty() && !source.has(kPath)) return {};
   const auto wish = parse_bytes(channels.ring_bytes());
   if (!wish || *wish < model::kSmallestRing || *wish > model::kLargestRing)

@@ -266,7 +266,18 @@ void Daemon::kill_hard() {
   kill(pid_, SIGKILL);
   waitpid(pid_, nullptr, 0);
   pid_ = -1;
+  std::vector<int> ends;
+  for (const pid_t child : children)
+    if (const auto fd = static_cast<int>(syscall(SYS_pidfd_open, child, 0)); fd >= 0)
+      ends.push_back(fd);
   for (const pid_t child : children) kill(child, SIGKILL);
+  // Until they are gone: whoever begins in the same place must find nobody.
+  const auto deadline = Clock::now() + kEndsWithin;
+  for (const int fd : ends) {
+    pollfd end{fd, POLLIN, 0};
+    poll(&end, 1, remaining_ms(deadline));
+    close(fd);
+  }
 }
 
 bool Daemon::is_alive() const {

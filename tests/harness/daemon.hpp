@@ -36,7 +36,7 @@ public:
   // SIGTERM, waits for the end, and says what it left behind: one line each, empty when nothing.
   std::string stop();
 
-  // SIGKILL for the daemon and all its processes: nobody cleans up.
+  // SIGKILL for the daemon and all its processes, until they are gone: nobody cleans up.
   void kill_hard();
 
   [[nodiscard]] Outcome plugctl(std::vector<std::string> arguments,

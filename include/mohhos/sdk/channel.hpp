@@ -133,6 +133,15 @@ public:
     return {host_, channel_, {static_cast<std::byte*>(data), size}};
   }
 
+  // Waits until all that was sent here as durable is on disk, or was acknowledged: it survives
+  // everything then. Throws Failure: DENIED (the manifest's [channels] durable), EXHAUSTED (the
+  // disk is full, or the operator's limit reached; the messages are sent all the same), ….
+  void sync(Duration timeout = std::chrono::seconds(5)) const {
+    if (!detail::has(host_, &mohhos_host_t::sync))
+      throw Failure(MOHHOS_E_UNSUPPORTED, "sync: this host has no durable messages");
+    detail::demand(host_->sync(host_, channel_, detail::nanoseconds(timeout)), "sync");
+  }
+
   // Asks, and has `done` called with the answer (or with why there is none) in a later callback.
   template <class Q>
   CallHandle call(const Q& request, Duration timeout, std::function<void(const Reply&)> done,

@@ -37,6 +37,7 @@ struct SendOptions {
   Duration timeout = std::chrono::seconds(5); // how long to wait for room; 0: refuse at once
   std::uint64_t deadline_ns = 0;              // travels with the message; 0: none
   bool more = false;                          // another one follows at once
+  bool durable = false;                       // is to be on disk: Channel::sync() waits for that
 };
 
 // Whom to answer, for a reply that comes later than the callback. Copies freely.
@@ -53,7 +54,8 @@ inline mohhos_send_options_t raw(const SendOptions& options) {
   return {.struct_size = sizeof(mohhos_send_options_t),
           .type = static_cast<std::uint32_t>(options.type),
           .priority = options.priority,
-          .flags = options.more ? std::uint32_t{MOHHOS_SEND_MORE} : 0U,
+          .flags = (options.more ? std::uint32_t{MOHHOS_SEND_MORE} : 0U) |
+                   (options.durable ? std::uint32_t{MOHHOS_SEND_DURABLE} : 0U),
           .deadline_ns = options.deadline_ns,
           .timeout_ns = nanoseconds(options.timeout)};
 }

@@ -1,0 +1,438 @@
+#include "manager/journal.hpp"
+
+#include <algorithm>
+#include <csignal>
+#include <utility>
+
+#include <pthread.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "ipc/refill.hpp"
+#include "ipc/remains.hpp"
+
+namespace mohhos::manager {
+namespace {
+
+constexpr std::chrono::milliseconds kTick{100};
+constexpr std::uint32_t kMostUnderWay = 8; // syncs of one channel
+// Of one channel, before the others have their turn.
+constexpr std::uint32_t kRecordsPerTurn = 8192;
+constexpr std::uint64_t kBytesPerTurn = std::uint64_t{8} << 20;
+constexpr std::uint64_t kBytesPerCommit = std::uint64_t{32} << 20;
+
+} // namespace
+
+// What lives on the thread.
+class Journal::Worker {
+public:
+  Worker(Journal& journal, JournalStore store, std::uint64_t life)
+      : journal_(journal), store_(std::move(store)), life_(life) {}
+
+  void attach(JournaledRing ring);
+  void begin_sync(std::uint64_t channel, std::uint64_t upto, std::function<void(Result<>)> done);
+  // A turn of every sync that is under way, and one commit for all of them.
+  void serve_syncs();
+  [[nodiscard]] bool busy() const { return !syncs_.empty(); }
+  void ended(std::uint64_t channel);
+  void receiver_gone(const std::string& receiver);
+  [[nodiscard]] std::vector<Leftovers> leftovers(const std::string& receiver,
+                                                 const std::set<std::uint64_t>& open);
+  [[nodiscard]] Result<std::uint64_t> restore(const Leftovers& leftovers, JournaledRing ring);
+  // Those of this life.
+  [[nodiscard]] std::vector<LogInfo> found() const;
+  // Reads what was acknowledged; whether there is anything to look at.
+  bool tick();
+  void report();
+  void finish();
+
+private:
+  struct Ring {
+    JournaledRing fds;
+    std::optional<JournalStore::LogId> log{};
+    std::uint64_t synced = 0; // every durable message before it is on disk
+    std::uint64_t read = 0;   // and before this, once it is committed
+    bool ended = false;
+  };
+  struct Sync {
+    std::uint64_t channel = 0;
+    std::uint64_t upto = 0;
+    std::function<void(Result<>)> done;
+    std::optional<Error> failed{};
+  };
+  [[nodiscard]] Result<> read_on(Ring& ring, std::uint64_t upto);
+  [[nodiscard]] Result<> take_record(Ring& ring, const ipc::Remains& remains,
+                                     std::uint64_t& budget);
+  void commit();
+  void note_tail(const Ring& ring);
+  void answer(Sync& sync, Result<> result);
+
+  Journal& journal_;
+  JournalStore store_;
+  std::uint64_t life_;
+  std::map<std::uint64_t, Ring> rings_;
+  std::deque<Sync> syncs_;
+};
+
+void Journal::Worker::attach(JournaledRing fds) {
+  const std::uint64_t channel = fds.info.channel;
+  const auto [found, is_new] = rings_.try_emplace(channel);
+  if (!is_new) return;
+  Ring& ring = found->second;
+  ring.fds = std::move(fds);
+  ring.log = store_.find(life_, channel);
+  if (ring.log) ring.synced = ring.read = store_.end_of(*ring.log);
+}
+
+std::vector<LogInfo> Journal::Worker::found() const {
+  std::vector<LogInfo> logs;
+  for (const JournalStore::LogId id : store_.logs())
+    if (store_.info(id).life == life_) logs.push_back(store_.info(id));
+  return logs;
+}
+
+void Journal::Worker::begin_sync(std::uint64_t channel, std::uint64_t upto,
+                                 std::function<void(Result<>)> done) {
+  syncs_.push_back({.channel = channel, .upto = upto, .done = std::move(done)});
+}
+
+void Journal::Worker::answer(Sync& sync, Result<> result) {
+  journal_.answer([done = std::move(sync.done), result = std::move(result)] { done(result); });
+}
+
+void Journal::Worker::serve_syncs() {
+  for (Sync& sync : syncs_) {
+    const auto found = rings_.find(sync.channel);
+    if (found == rings_.end()) {
+      sync.failed = Error{Code::PeerGone, "the channel has ended"};
+      continue;
+    }
+    if (auto read = read_on(found->second, sync.upto); !read) sync.failed = read.error();
+    if (store_.uncommitted_bytes() > kBytesPerCommit) commit();
+  }
+  commit();
+  std::deque<Sync> rest;
+  for (Sync& sync : syncs_) {
+    const auto found = rings_.find(sync.channel);
+    if (sync.failed)
+      answer(sync, std::unexpected(*std::move(sync.failed)));
+    else if (found->second.synced >= sync.upto)
+      answer(sync, {});
+    else
+      rest.push_back(std::move(sync));
+  }
+  syncs_ = std::move(rest);
+}
+
+// All that was read is on disk now, or none of it.
+void Journal::Worker::commit() {
+  const auto done = store_.commit();
+  for (auto& [channel, ring] : rings_) {
+    if (done)
+      ring.synced = ring.read;
+    else
+      ring.read = ring.synced;
+  }
+  if (done) return;
+  for (Sync& sync : syncs_)
+    if (!sync.failed) sync.failed = done.error();
+}
+
+Result<> Journal::Worker::read_on(Ring& ring, std::uint64_t upto) {
+  if (upto % ipc::kLine != 0) return fail(Code::Invalid, "{} is no place between records", upto);
+  const ipc::Remains remains(ring.fds.data.get(), ring.fds.control.get(), ring.fds.info.ring_bytes);
+  if (ring.read >= upto) return {};
+  TRY(const ipc::Progress progress, remains.progress());
+  ring.read = std::max(ring.read, progress.tail); // what is acknowledged needs no disk
+  if (ring.log) store_.acknowledge(*ring.log, progress.tail);
+  std::uint64_t budget = kBytesPerTurn;
+  for (std::uint32_t i = 0; i < kRecordsPerTurn && budget != 0 && ring.read < upto; ++i)
+    TRY(take_record(ring, remains, budget));
+  return {};
+}
+
+// The receiver may be done with it at any moment, and the sender then write over it: what cannot be
+// read is looked at once more with the tail as it is afterwards.
+Result<> Journal::Worker::take_record(Ring& ring, const ipc::Remains& remains,
+                                      std::uint64_t& budget) {
+  const std::uint64_t position = ring.read;
+  auto word = remains.word_at(position);
+  const bool durable = word && *word && ((*word)->flags & ipc::kDurable) != 0;
+  if (word && *word && !durable) {
+    ring.read = position + (*word)->extent();
+    return {};
+  }
+  Result<std::optional<ipc::Remnant>> record = std::nullopt;
+  if (durable) record = remains.at(position);
+  TRY(const ipc::Progress progress, remains.progress());
+  if (progress.tail > position) {
+    ring.read = progress.tail;
+    return {};
+  }
+  if (!word) return std::unexpected(word.error());
+  if (!record) return std::unexpected(record.error());
+  if (!*record) return fail(Code::Invalid, "nothing was sent beyond {}", position);
+  const ipc::Remnant& remnant = **record;
+  if (!ring.log) ring.log = store_.begin(ring.fds.info);
+  TRY(store_.append(*ring.log, {.place = {position, remnant.end},
+                                .type = remnant.info.type,
+                                .priority = remnant.info.priority,
+                                .event = remnant.info.event,
+                                .generation = remnant.info.generation,
+                                .payload = remnant.payload}));
+  ring.read = remnant.end;
+  budget -= std::min(budget, remnant.end - position);
+  return {};
+}
+
+// --- letting go ---
+
+void Journal::Worker::note_tail(const Ring& ring) {
+  if (!ring.log) return;
+  const ipc::Remains remains(ring.fds.data.get(), ring.fds.control.get(), ring.fds.info.ring_bytes);
+  if (const auto progress = remains.progress()) store_.acknowledge(*ring.log, progress->tail);
+}
+
+void Journal::Worker::ended(std::uint64_t channel) {
+  const auto found = rings_.find(channel);
+  if (found == rings_.end()) return;
+  Ring& ring = found->second;
+  ring.ended = true;
+  note_tail(ring);
+  if (ring.log && !store_.empty(*ring.log)) return;
+  if (ring.log) store_.end(*ring.log);
+  rings_.erase(found);
+}
+
+void Journal::Worker::receiver_gone(const std::string& receiver) {
+  std::erase_if(rings_, [&](const auto& entry) {
+    const Ring& ring = entry.second;
+    if (!ring.ended || ring.fds.info.receiver != receiver) return false;
+    note_tail(ring);
+    if (ring.log) store_.end(*ring.log);
+    return true;
+  });
+}
+
+bool Journal::Worker::tick() {
+  for (auto& [channel, ring] : rings_) note_tail(ring);
+  std::erase_if(rings_, [&](const auto& entry) {
+    const Ring& ring = entry.second;
+    if (!ring.ended || (ring.log && !store_.empty(*ring.log))) return false;
+    if (ring.log) store_.end(*ring.log);
+    return true;
+  });
+  store_.tidy();
+  report();
+  return std::ranges::any_of(rings_, [&](const auto& entry) {
+    return entry.second.log && !store_.empty(*entry.second.log);
+  });
+}
+
+void Journal::Worker::report() {
+  for (std::string& text : store_.take_remarks())
+    journal_.answer([&journal = journal_, text = std::move(text)] { journal.on_remark_(text); });
+}
+
+void Journal::Worker::finish() {
+  while (busy()) serve_syncs();
+  tick();
+  static_cast<void>(store_.commit());
+}
+
+// --- cold start ---
+
+std::vector<Leftovers> Journal::Worker::leftovers(const std::string& receiver,
+                                                  const std::set<std::uint64_t>& open) {
+  receiver_gone(receiver);
+  return store_.leftovers(receiver, [&](const LogInfo& info) {
+    return info.life == life_ && (open.contains(info.channel) || rings_.contains(info.channel));
+  });
+}
+
+Result<std::uint64_t> Journal::Worker::restore(const Leftovers& leftovers, JournaledRing fds) {
+  commit(); // what the others wait for is not at stake
+  ipc::Refill refill(fds.data.get(), fds.control.get(), fds.info.ring_bytes);
+  std::uint64_t count = 0;
+  const auto place = [&](const JournalMessage& message) -> Result<Place> {
+    const std::uint64_t begin = refill.end();
+    const ipc::MessageInfo info{.type = message.type,
+                                .priority = message.priority,
+                                .event = message.event,
+                                .generation = message.generation};
+    TRY(const std::uint64_t end, refill.put(info, message.payload));
+    ++count;
+    return Place{begin, end};
+  };
+  TRY(store_.adopt(leftovers, fds.info, place));
+  TRY(refill.finish());
+  attach(std::move(fds));
+  return count;
+}
+
+// --- the loop's side ---
+
+Journal::Journal(Settings, std::function<void(const std::string&)> on_remark)
+    : on_remark_(std::move(on_remark)) {}
+
+Result<std::unique_ptr<Journal>> Journal::open(sys::Loop& loop, Settings settings,
+                                               std::function<void(std::vector<LogInfo>)> on_found,
+                                               std::function<void(const std::string&)> on_remark) {
+  std::unique_ptr<Journal> journal(new Journal(settings, std::move(on_remark)));
+  Journal* const self = journal.get();
+  self->on_found_ = std::move(on_found);
+  self->bell_ = sys::Fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!self->bell_) return fail_errno("eventfd");
+  TRY(self->source_,
+      loop.on_fd(self->bell_.get(), EPOLLIN, [self](std::uint32_t) { self->serve_answers(); }));
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before); // signals are the loop's
+  try {
+    self->thread_ = std::thread([self, settings = std::move(settings)] { self->run(settings); });
+  } catch (const std::system_error& error) {
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    return fail(Code::Exhausted, "the journal's thread: {}", error.what());
+  }
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return journal;
+}
+
+Journal::~Journal() {
+  {
+    const std::scoped_lock lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_one();
+  if (thread_.joinable()) thread_.join();
+}
+
+void Journal::give(Task task) {
+  {
+    const std::scoped_lock lock(mutex_);
+    tasks_.push_back(std::move(task));
+  }
+  wake_.notify_one();
+}
+
+void Journal::answer(std::move_only_function<void()> what) {
+  {
+    const std::scoped_lock lock(mutex_);
+    answers_.push_back(std::move(what));
+  }
+  const std::uint64_t one = 1;
+  static_cast<void>(!::write(bell_.get(), &one, sizeof one)); // full is told, too
+}
+
+void Journal::serve_answers() {
+  std::uint64_t rung = 0;
+  static_cast<void>(!::read(bell_.get(), &rung, sizeof rung));
+  std::deque<std::move_only_function<void()>> ready;
+  {
+    const std::scoped_lock lock(mutex_);
+    ready.swap(answers_);
+  }
+  for (auto& what : ready) what();
+}
+
+void Journal::attach(JournaledRing ring) {
+  attached_.insert(ring.info.channel);
+  give([ring = std::move(ring)](Worker& worker) mutable { worker.attach(std::move(ring)); });
+}
+
+void Journal::sync(ChannelId channel, std::uint64_t upto, std::function<void(Result<>)> done) {
+  std::uint32_t& under_way = under_way_[channel.value];
+  if (under_way >= kMostUnderWay)
+    return done(fail(Code::Refused, "{} syncs of channel {} are under way already", under_way,
+                     channel.value));
+  ++under_way;
+  auto counted = [this, channel, upto, done = std::move(done)](Result<> result) {
+    if (--under_way_[channel.value] == 0) under_way_.erase(channel.value);
+    if (result && knows(channel)) {
+      std::uint64_t& synced = synced_[channel.value];
+      synced = std::max(synced, upto);
+    }
+    done(std::move(result));
+  };
+  give([channel, upto, counted = std::move(counted)](Worker& worker) mutable {
+    worker.begin_sync(channel.value, upto, std::move(counted));
+  });
+}
+
+bool Journal::has(ChannelId channel, std::uint64_t position) const {
+  const auto synced = synced_.find(channel.value);
+  return synced != synced_.end() && position < synced->second;
+}
+
+void Journal::ended(ChannelId channel) {
+  synced_.erase(channel.value);
+  if (attached_.erase(channel.value) == 0) return;
+  give([channel](Worker& worker) { worker.ended(channel.value); });
+}
+
+void Journal::receiver_gone(std::string receiver) {
+  give([receiver = std::move(receiver)](Worker& worker) { worker.receiver_gone(receiver); });
+}
+
+void Journal::find_leftovers(std::string receiver, std::set<std::uint64_t> open,
+                             std::function<void(std::vector<Leftovers>)> done) {
+  give([this, receiver = std::move(receiver), open = std::move(open),
+        done = std::move(done)](Worker& worker) mutable {
+    answer([found = worker.leftovers(receiver, open), done = std::move(done)] { done(found); });
+  });
+}
+
+void Journal::restore(Leftovers leftovers, JournaledRing ring,
+                      std::function<void(Result<std::uint64_t>)> done) {
+  attached_.insert(ring.info.channel);
+  give([this, leftovers = std::move(leftovers), ring = std::move(ring),
+        done = std::move(done)](Worker& worker) mutable {
+    answer([count = worker.restore(leftovers, std::move(ring)), done = std::move(done)] {
+      done(count);
+    });
+    worker.report();
+  });
+}
+
+// --- the thread ---
+
+void Journal::run(const Settings& settings) {
+  auto store = JournalStore::open(settings.directory, settings.limits);
+  if (!store) {
+    answer([this, text = store.error().text] { on_remark_(text); });
+    store = JournalStore::unusable(store.error());
+  }
+  Worker worker(*this, std::move(*store), settings.life);
+  answer([this, found = worker.found()] { on_found_(found); });
+  worker.report();
+
+  bool watching = false;
+  auto next_tick = std::chrono::steady_clock::now();
+  for (;;) {
+    std::deque<Task> tasks;
+    bool stop = false;
+    {
+      std::unique_lock lock(mutex_);
+      const auto something = [&] { return !tasks_.empty() || stopping_; };
+      if (!worker.busy()) {
+        if (watching)
+          wake_.wait_until(lock, next_tick, something);
+        else
+          wake_.wait(lock, something);
+      }
+      tasks.swap(tasks_);
+      stop = stopping_;
+    }
+    for (Task& task : tasks) task(worker);
+    if (worker.busy()) worker.serve_syncs();
+    const auto now = std::chrono::steady_clock::now();
+    if (watching && now < next_tick && !stop) continue;
+    if (stop) return worker.finish();
+    watching = worker.tick();
+    next_tick = now + kTick;
+  }
+}
+
+} // namespace mohhos::manager
