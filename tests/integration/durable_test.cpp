@@ -1,8 +1,12 @@
 // Messages that are on disk: everything is killed with -9, so that no memory holds them any more,
 // and a new daemon on the same root has them.
+#include <algorithm>
+#include <chrono>
 #include <csignal>
+#include <functional>
 #include <optional>
 #include <sstream>
+#include <thread>
 
 #include <gtest/gtest.h>
 
@@ -53,6 +57,16 @@ protected:
     std::string has;
     (void)Daemon::eventually([&] { return (has = call("vault", "?")) == text; });
     return has;
+  }
+  // The numbers, all of which must be flagged.
+  static std::vector<int> flagged(const std::string& text) {
+    std::vector<int> numbers;
+    std::istringstream words(text);
+    for (std::string one; std::getline(words, one, ',');) {
+      EXPECT_TRUE(one.ends_with('r')) << one;
+      numbers.push_back(std::stoi(one));
+    }
+    return numbers;
   }
   static std::string numbers(int from, int to, const std::string& mark = {}) {
     std::string text;
@@ -159,6 +173,63 @@ TEST_F(Durable, ASenderThatIsUnloadedLeavesThem) {
   lose_power();
   ASSERT_EQ(load_and_start("vault").code, 0);
   EXPECT_EQ(vault_has(numbers(0, 20, "r")), numbers(0, 20, "r")) << daemon->log();
+}
+
+TEST_F(Durable, WhatAProgramSentOutlivesIt) {
+  ASSERT_EQ(load("vault").code, 0);
+  // A program cannot be answered by a plugin that does not run, but it may send.
+  EXPECT_EQ(daemon->plugctl({"start", "vault"}).code, 0);
+  EXPECT_EQ(daemon->plugctl({"suspend", "vault"}).code, 0);
+  for (int i = 0; i < 2; ++i) {
+    const Outcome outcome = run({DURABLE_C_TESTS, daemon->value({"info", "vault"}, "id"), "10"},
+                                {{"MOHHOS_SOCKET", daemon->socket()}});
+    ASSERT_EQ(outcome.code, 0) << outcome.err << daemon->log();
+  }
+  lose_power();
+  ASSERT_EQ(load_and_start("vault").code, 0);
+  EXPECT_EQ(vault_has(numbers(0, 10, "r") + numbers(0, 10, "r")),
+            numbers(0, 10, "r") + numbers(0, 10, "r"))
+      << daemon->log();
+}
+
+// Whatever is under way: what sync() has said is there, in order and once. (What was handled just
+// before the end may come again.)
+TEST_F(Durable, PowerMayFailAtAnyMoment) {
+  int begin = 0;
+  for (int round = 0; round < 3; ++round) {
+    ASSERT_EQ(load("vault").code, 0) << daemon->log();
+    ASSERT_EQ(load_and_start("depositor").code, 0) << daemon->log();
+    const auto deposit = [&](int from, int to) {
+      return call("depositor", "deposit " + std::to_string(from) + " " + std::to_string(to));
+    };
+    ASSERT_EQ(deposit(begin, begin + 20), "0");
+    const int promised = begin + 20;
+    {
+      const std::jthread sending([&] {
+        const std::string range = std::to_string(promised) + " " + std::to_string(begin + 2000);
+        (void)daemon->plugctl({"--timeout", "1", "call", "depositor", "deposit " + range});
+      });
+      for (const auto since = std::chrono::steady_clock::now();
+           std::chrono::steady_clock::now() - since < std::chrono::milliseconds(10 * round);) {
+      }
+      daemon->kill_hard();
+    }
+    daemon.reset();
+    this->begin(false);
+    ASSERT_EQ(load_and_start("vault").code, 0) << daemon->log();
+    std::vector<int> got;
+    EXPECT_TRUE(Daemon::eventually([&] {
+      got = flagged(call("vault", "?"));
+      return !got.empty() && got.back() >= promised - 1;
+    })) << daemon->log();
+    EXPECT_TRUE(std::ranges::is_sorted(got, std::less_equal<>())) << call("vault", "?");
+    const auto first = std::ranges::find(got, begin);
+    EXPECT_GE(std::distance(first, got.end()), promised - begin);
+    for (auto one = first; one != got.end(); ++one)
+      EXPECT_EQ(*one, begin + std::distance(first, one));
+    begin += 2000;
+    lose_power();
+  }
 }
 
 TEST_F(Durable, NeedsALineInTheManifest) {
