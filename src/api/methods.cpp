@@ -27,6 +27,9 @@ constexpr std::array<MethodName, kMethodCount> kNames = {{
     {Method::DeadLetterShow, kLetters, "Show"},
     {Method::DeadLetterRetry, kLetters, "Retry"},
     {Method::DeadLetterDrop, kLetters, "Drop"},
+    {Method::ListChannels, kDaemon, "ListChannels"},
+    {Method::TapChannel, kDaemon, "TapChannel"},
+    {Method::OpenReplay, kDaemon, "OpenReplay"},
 }};
 
 constexpr bool rows_in_order() {

@@ -29,8 +29,11 @@ enum class Method : std::uint8_t {
   DeadLetterShow,
   DeadLetterRetry,
   DeadLetterDrop,
+  ListChannels,
+  TapChannel,
+  OpenReplay,
 };
-inline constexpr std::size_t kMethodCount = 19;
+inline constexpr std::size_t kMethodCount = 22;
 
 struct MethodName {
   Method method;

@@ -27,6 +27,9 @@ constexpr std::array<Permit, kMethodCount> kPermits = {{
     {Method::DeadLetterShow, Role::Admin, 2, "one of them, with its content"},
     {Method::DeadLetterRetry, Role::Admin, 4, "send one to its plugin again"},
     {Method::DeadLetterDrop, Role::Admin, 2, "throw one away"},
+    {Method::ListChannels, Role::Observe, 2, "all channels, with what they have counted"},
+    {Method::TapChannel, Role::Admin, 2, "copies of messages between others"},
+    {Method::OpenReplay, Role::Admin, 4, "send to a plugin whatever its receive_from says"},
 }};
 
 constexpr bool rows_in_order() {

@@ -3,24 +3,15 @@
 #include <array>
 
 #include "api/convert.hpp"
+#include "api/server_rows.hpp"
 #include "api/utf8.hpp"
-#include "manager/manager.hpp"
 #include "mohhos/v1/control.pb.h"
 #include "sys/memfd.hpp"
 
 namespace mohhos::api {
 namespace {
 
-using manager::Manager;
 using manager::Reply;
-
-template <class Message>
-Result<Message> parse(const std::string& payload) {
-  Message message;
-  if (!message.ParseFromString(payload))
-    return fail(Code::Malformed, "the payload is not a {}", Message::descriptor()->full_name());
-  return message;
-}
 
 std::string serialize(const model::PluginInfo& info) {
   v1::PluginInfo message;
@@ -37,17 +28,20 @@ Reply<model::PluginInfo> answer_info(const Responder& responder) {
   };
 }
 
+} // namespace
+
 Result<PluginId> plugin_of(const Manager& manager, const v1::PluginRef& ref) {
   if (ref.id() == 0 && ref.name().empty())
     return fail(Code::Invalid, "the request names no plugin: give its id or its name");
   return manager.resolve(PluginId{ref.id()}, ref.name());
 }
 
-// 0 when the request names none: all plugins.
 Result<PluginId> plugin_or_all(const Manager& manager, const v1::PluginRef& ref) {
   if (ref.id() == 0 && ref.name().empty()) return PluginId{};
   return plugin_of(manager, ref);
 }
+
+namespace {
 
 // ---- the methods --------------------------------------------------------------------------------
 
@@ -215,6 +209,7 @@ Result<> status(Manager& manager, Call&, const Responder& responder) {
   message.set_plugins(daemon.plugins);
   message.set_root(as_utf8(daemon.root));
   message.set_uptime_us(daemon.uptime_us);
+  message.set_channels(daemon.channels);
   responder.answer(message.SerializeAsString());
   return {};
 }
@@ -306,6 +301,9 @@ constexpr std::array<Row, kMethodCount> kRows = {{
     {Method::DeadLetterShow, show_letter},
     {Method::DeadLetterRetry, retry_letter},
     {Method::DeadLetterDrop, drop_letter},
+    {Method::ListChannels, list_channels},
+    {Method::TapChannel, tap_channel},
+    {Method::OpenReplay, open_replay},
 }};
 
 constexpr bool rows_in_order() {

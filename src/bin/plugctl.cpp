@@ -78,16 +78,20 @@ Result<int> run(const Context& context) {
 
 } // namespace
 
-Result<api::Timeout> Context::timeout(api::Timeout fallback) const {
-  if (timeout_text.empty()) return fallback;
+Result<std::chrono::milliseconds> parse_duration(std::string_view option, const std::string& text) {
   std::int64_t number = 0;
-  const char* end = timeout_text.data() + timeout_text.size();
-  const auto [stop, error] = std::from_chars(timeout_text.data(), end, number);
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, number);
   const std::string_view suffix(stop, static_cast<std::size_t>(end - stop));
   const auto unit = std::ranges::find(kUnits, suffix, &Unit::suffix);
   if (error != std::errc() || number <= 0 || number > 1'000'000'000 || unit == kUnits.end())
-    return fail(Code::Invalid, "--timeout {}: give a number and ms, s or m", timeout_text);
+    return fail(Code::Invalid, "{} {}: give a number and ms, s or m", option, text);
   return std::chrono::milliseconds(number * unit->milliseconds);
+}
+
+Result<api::Timeout> Context::timeout(api::Timeout fallback) const {
+  if (timeout_text.empty()) return fallback;
+  return parse_duration("--timeout", timeout_text);
 }
 
 model::Paths Context::paths() const {
@@ -144,7 +148,11 @@ int main(int argc, char** argv) {
   add_lifecycle_commands(app, context);
   add_look_commands(app, context);
   add_stream_commands(app, context);
-  add_call_command(app, context);
+  add_channel_commands(app, context);
+  add_call_commands(app, context);
+  add_bench_command(app, context);
+  add_record_command(app, context);
+  add_replay_command(app, context);
   add_deadletter_commands(app, context);
   add_trust_commands(app, context);
   add_manifest_commands(app, context);

@@ -43,6 +43,9 @@ struct Context {
   [[nodiscard]] Result<api::Client> connect() const;
 };
 
+// "5", "500ms", "2s", "1m"; Invalid names the option. [pure]
+[[nodiscard]] Result<std::chrono::milliseconds> parse_duration(std::string_view option,
+                                                               const std::string& text);
 // "42" is an id, anything else a name. [pure]
 [[nodiscard]] v1::PluginRef plugin_ref(const std::string& text);
 
@@ -50,14 +53,18 @@ struct Context {
 CLI::App& add_command(CLI::App& parent, const std::string& name, const std::string& help);
 
 void add_lifecycle_commands(CLI::App& app,
-                            Context& context);             // load unload start stop suspend resume
-void add_look_commands(CLI::App& app, Context& context);   // info list why caps deps status
-void add_stream_commands(CLI::App& app, Context& context); // logs watch
-void add_call_command(CLI::App& app, Context& context);
+                            Context& context);              // load unload start stop suspend resume
+void add_look_commands(CLI::App& app, Context& context);    // info list why caps deps status
+void add_stream_commands(CLI::App& app, Context& context);  // logs watch
+void add_channel_commands(CLI::App& app, Context& context); // channels
+void add_call_commands(CLI::App& app, Context& context);    // send call listen
+void add_bench_command(CLI::App& app, Context& context);
+void add_record_command(CLI::App& app, Context& context);
+void add_replay_command(CLI::App& app, Context& context);
 void add_deadletter_commands(CLI::App& app, Context& context); // deadletter list show retry drop
-void add_trust_commands(CLI::App& app, Context& context);      // key sign verify
-void add_manifest_commands(CLI::App& app, Context& context);   // manifest inspect
-void add_grant_commands(CLI::App& app, Context& context);      // grant grants
+void add_trust_commands(CLI::App& app, Context& context);    // key sign verify
+void add_manifest_commands(CLI::App& app, Context& context); // manifest inspect
+void add_grant_commands(CLI::App& app, Context& context);    // grant grants
 void add_doctor_command(CLI::App& app, Context& context);
 void add_author_commands(CLI::App& app, Context& context); // new completion version
 

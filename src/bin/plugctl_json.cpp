@@ -103,6 +103,36 @@ Json event_json(const v1::Event& event) {
   return json;
 }
 
+Json channel_json(const v1::ChannelInfo& channel) {
+  return {{"id", channel.id()},
+          {"lane", channel.lane()},
+          {"sender_id", channel.sender_id()},
+          {"sender", channel.sender()},
+          {"from_application", channel.from_application()},
+          {"receiver_id", channel.receiver_id()},
+          {"receiver", channel.receiver()},
+          {"to_application", channel.to_application()},
+          {"ring_bytes", channel.ring_bytes()},
+          {"sent", channel.sent()},
+          {"acknowledged", channel.acknowledged()},
+          {"bytes", channel.bytes()},
+          {"depth", channel.depth()},
+          {"depth_bytes", channel.depth_bytes()},
+          {"high_water_bytes", channel.high_water()},
+          {"dropped", channel.dropped()},
+          {"refused", channel.refused()},
+          {"space_waits", channel.space_waits()},
+          {"redelivered", channel.redelivered()},
+          {"expired", channel.expired()},
+          {"sleeps", channel.sleeps()},
+          {"wakeups", channel.wakeups()},
+          {"bells", channel.bells()},
+          {"latency_p50_ns", channel.latency_p50_ns()},
+          {"latency_p99_ns", channel.latency_p99_ns()},
+          {"latency_p999_ns", channel.latency_p999_ns()},
+          {"doubt", channel.doubt()}};
+}
+
 void write_status(const v1::DaemonStatus& status, Json& json) {
   json["daemon_version"] = status.version();
   json["warden_pid"] = status.warden_pid();
@@ -117,6 +147,7 @@ void write_status(const v1::DaemonStatus& status, Json& json) {
   json["plugins"] = status.plugins();
   json["root"] = status.root();
   json["uptime_us"] = status.uptime_us();
+  json["channels"] = status.channels();
 }
 
 } // namespace mohhos::plugctl

@@ -244,6 +244,7 @@ Result<int> status(const Context& context) {
       {"root", found.root()},
       {"up", human_us(found.uptime_us())},
       {"plugins", std::to_string(found.plugins())},
+      {"channels", std::to_string(found.channels())},
       {"warden", fmt::format("pid {}", found.warden_pid())},
       {"manager",
        fmt::format("pid {}, restarted {} times", found.manager_pid(), found.manager_restarts())},

@@ -126,6 +126,12 @@ std::string human_us(std::uint64_t us) {
   return fmt::format("{} days", minutes / 1440);
 }
 
+std::string human_ns(std::uint64_t ns) {
+  if (ns < 1000) return fmt::format("{} ns", ns);
+  if (ns < 1'000'000) return fmt::format("{:.1f} µs", static_cast<double>(ns) / 1e3);
+  return human_us(ns / 1000);
+}
+
 std::string human_clock(std::uint64_t us) {
   const auto seconds = static_cast<std::time_t>(us / 1'000'000);
   std::tm local{};

@@ -53,6 +53,7 @@ private:
 
 [[nodiscard]] std::string human_bytes(std::uint64_t bytes);         // "3.2 MiB" [pure]
 [[nodiscard]] std::string human_us(std::uint64_t microseconds);     // "3.2 ms" [pure]
+[[nodiscard]] std::string human_ns(std::uint64_t nanoseconds);      // "768 ns", "3.2 µs" [pure]
 [[nodiscard]] std::string human_clock(std::uint64_t us_since_1970); // "2024-05-01 12:03:11" [any]
 [[nodiscard]] std::string join(const std::vector<std::string>& texts,
                                std::string_view between = ", ");

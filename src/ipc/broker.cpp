@@ -8,6 +8,7 @@ namespace mohhos::ipc {
 namespace {
 
 constexpr std::uint32_t kNoType = 0xFFFFFFFFU; // ChannelOpened::peer_type of an application
+constexpr std::uint64_t kTapRing = std::uint64_t{4} << 20;
 
 Delivery refusal(PluginId to, std::uint32_t sequence, const Error& why) {
   ChannelRefused record;
@@ -159,7 +160,7 @@ void Broker::end_channel(std::uint64_t id, PluginId silent, CloseReason reason, 
   for (const PluginId end : {PluginId{record.sender}, PluginId{record.receiver}})
     if (end != silent) deliver_closed(record, end, reason, plan);
   by_ends_.erase({PluginId{record.sender}, PluginId{record.receiver}, record.lane});
-  if (const auto tap = taps_.extract(id)) end_channel(tap.mapped(), {}, reason, plan);
+  taps_.erase(id); // the ring of copies stays: what is unread in this channel is still copied
   std::erase_if(taps_, [&](const auto& tap) { return tap.second == id; });
   channels_.erase(found);
   plan.drop.push_back(ChannelId{id});
@@ -222,8 +223,16 @@ Plan Broker::lost(PluginId party) {
   waits_.stop(party);
   for (auto& [number, channel] : channels_)
     if (channel.record.receiver == party.value) channel.receiver_told = false;
+  end_taps_of(party, plan);
   deliver_restarted(party, plan);
   return plan;
+}
+
+// Its process made the copies; of the one to come they have to be asked for anew.
+void Broker::end_taps_of(PluginId receiver, Plan& plan) {
+  for (const ChannelRecord& channel : channels())
+    if (channel.lane == Lane::Tap && channel.sender == receiver.value)
+      end_channel(channel.channel, receiver, CloseReason::PeerGone, plan);
 }
 
 Plan Broker::leave(PluginId party) {
@@ -426,7 +435,11 @@ Result<Plan> Broker::tap(ChannelId id, PluginId recorder) {
   if (from == nullptr || !from->present)
     return fail(Code::NotRunning, "the receiver of channel {} has no process", id.value);
   Plan plan;
-  TRY(Channel* const copy, obtain(from->party, to->party, Lane::Tap, {}, 0, plan));
+  // Rings are charged when they are used: a large one is for bursts.
+  const std::uint64_t ring =
+      std::clamp(2 * channel->ring_bytes, std::min(kTapRing, limits_.largest_ring),
+                 std::max(limits_.largest_ring, from->party.ring_bytes));
+  TRY(Channel* const copy, obtain(from->party, to->party, Lane::Tap, {}, ring, plan));
   deliver_opened(*copy, Role::Receive, 0, plan);
   deliver_opened(*copy, Role::Send, 0, plan);
   taps_[id.value] = copy->record.channel;
@@ -437,17 +450,22 @@ Result<Plan> Broker::tap(ChannelId id, PluginId recorder) {
   return plan;
 }
 
+// Several channels to one receiver share a ring of copies.
+void Broker::end_tap(std::uint64_t tapped, CloseReason reason, Plan& plan) {
+  const auto tap = taps_.extract(tapped);
+  if (!tap) return;
+  const bool shared =
+      std::ranges::any_of(taps_, [&](const auto& other) { return other.second == tap.mapped(); });
+  if (!shared) end_channel(tap.mapped(), {}, reason, plan);
+}
+
 Plan Broker::untap(ChannelId id) {
   Plan plan;
-  const auto tap = taps_.extract(id.value);
-  const auto channel = find(id);
-  if (!tap) return plan;
-  if (channel) {
-    TapOpened record;
-    record.channel_id = id.value;
-    plan.deliveries.push_back({PluginId{channel->receiver}, record, {}});
-  }
-  end_channel(tap.mapped(), {}, CloseReason::PeerGone, plan);
+  if (!taps_.contains(id.value)) return plan;
+  TapOpened record;
+  record.channel_id = id.value;
+  plan.deliveries.push_back({PluginId{find(id)->receiver}, record, {}});
+  end_tap(id.value, CloseReason::PeerGone, plan);
   return plan;
 }
 

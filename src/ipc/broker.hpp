@@ -195,6 +195,8 @@ private:
   void deliver_opened(Channel& channel, Role role, std::uint32_t sequence, Plan& plan);
   void deliver_closed(const ChannelRecord& channel, PluginId to, CloseReason reason, Plan& plan);
   void deliver_restarted(PluginId party, Plan& plan);
+  void end_tap(std::uint64_t tapped, CloseReason reason, Plan& plan);
+  void end_taps_of(PluginId receiver, Plan& plan);
   void deliver_stale(Plan& plan);
   void replace_stand_in(const Party& party, Plan& plan);
   [[nodiscard]] bool is_known(std::uint64_t id) const {

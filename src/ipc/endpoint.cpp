@@ -114,8 +114,10 @@ void Endpoint::State::take_record(LinkRecord record) {
   case LinkType::Deadlock: take_deadlock(record.as<Deadlock>()); return;
   case LinkType::TapOpened: {
     const auto tap = record.as<TapOpened>();
-    if (Receiving* const from = find_receiving(ChannelId{tap.channel_id}))
+    if (Receiving* const from = find_receiving(ChannelId{tap.channel_id})) {
       from->tap = ChannelId{tap.tap_channel_id};
+      from->tap_missed = 0;
+    }
     return;
   }
   default: records.push_back(std::move(record)); return;

@@ -152,6 +152,7 @@ public:
                                                std::uint64_t ring_bytes = 0);
   // Who is at the other end; nothing if there is no such channel. [loop]
   [[nodiscard]] std::optional<Peer> peer(ChannelId channel) const;
+  [[nodiscard]] std::optional<Lane> lane(ChannelId channel) const;
 
   // --- send ---
 
@@ -177,9 +178,8 @@ public:
   // Wakes every receiver that a send with `more` left asleep. receive(), rest() and prepare_wait()
   // do this; call it when none of them follows soon. [loop]
   void flush();
-  // Whether the receiver is done with all that was sent on it at normal priority; true too when the
-  // channel has ended.
-  // [loop]
+  // Whether the receiver is done with all that was sent on it, in any priority; true too when the
+  // channel has ended. [loop]
   [[nodiscard]] bool acknowledged(ChannelId channel) const;
 
   // --- receive ---

@@ -183,11 +183,11 @@ void Endpoint::State::copy_to_tap(Receiving& from, const Message& message) {
                          .id = info.id,
                          .sender = message.sender.value,
                          .sent_ns = info.timestamp_ns,
-                         .received_ns = message.received_ns,
+                         .received_ns = clock.now(), // the message's own may be of a group
                          .correlation = info.correlation,
                          .deadline_ns = info.deadline_ns,
                          .attachment = info.attachment,
-                         .missed = ring.counters().dropped - from.tap_told,
+                         .missed = from.tap_missed,
                          .type = static_cast<std::uint32_t>(info.type),
                          .priority = static_cast<std::uint32_t>(info.priority),
                          .event = info.event,
@@ -199,11 +199,12 @@ void Endpoint::State::copy_to_tap(Receiving& from, const Message& message) {
   if (size > UINT32_MAX ||
       ring.loan(static_cast<std::uint32_t>(size), {}, space) != RingSender::Outcome::Ok) {
     ++ring.counters().dropped;
+    ++from.tap_missed;
     return;
   }
   std::memcpy(space.data(), &header, sizeof header);
   std::ranges::copy(message.payload, space.begin() + sizeof header);
-  from.tap_told = ring.counters().dropped;
+  from.tap_missed = 0;
   tap->channel.commit();
 }
 

@@ -96,8 +96,19 @@ std::optional<Peer> Endpoint::peer(ChannelId channel) const {
 }
 
 bool Endpoint::acknowledged(ChannelId channel) const {
-  const Sending* const out = state_->find_sending(channel);
-  return out == nullptr || out->channel.ring().drained();
+  const auto drained = [this](ChannelId id) {
+    const Sending* const out = id ? state_->find_sending(id) : nullptr;
+    return out == nullptr || out->channel.ring().drained();
+  };
+  const Sending* const base = state_->find_sending(channel);
+  return base == nullptr ||
+         (base->channel.ring().drained() && std::ranges::all_of(base->lanes, drained));
+}
+
+std::optional<Lane> Endpoint::lane(ChannelId channel) const {
+  if (const Sending* const out = state_->find_sending(channel)) return out->lane;
+  if (const Receiving* const in = state_->find_receiving(channel)) return in->lane;
+  return std::nullopt;
 }
 
 // --- loan, commit ---

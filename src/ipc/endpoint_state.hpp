@@ -43,7 +43,7 @@ struct Receiving {
   std::uint32_t idle_bells = 0;    // rings in a row without a message
   std::uint32_t untimed = 0;       // messages until the next look at the clock
   ChannelId tap;                   // copies go there, for a recorder
-  std::uint64_t tap_told = 0;      // of the copies it missed, those it knows of
+  std::uint64_t tap_missed = 0;    // copies that it had no room for, and does not know of yet
   std::optional<Error> ending;     // ends with this once it is empty and all is released
   std::optional<Error> calls_fail; // once it is empty: no more answers will come from this peer
 };

@@ -157,6 +157,7 @@ void Manager::Parts::on_endpoint_end(PluginId id) {
   execute(broker.leave(id));
   endpoints.erase(id);
   broken_budgets.erase(id);
+  std::erase_if(tap_wishes, [id](const TapWish& wish) { return wish.recorder == id; });
   warden->send(warden::Forget{.plugin_id = id.value});
   save_manager();
 }

@@ -187,6 +187,19 @@ Result<OpenedEndpoint> Manager::open_endpoint(const Caller& caller, std::string_
   return parts_->open_endpoint(caller, name);
 }
 
+Result<std::vector<ChannelStatus>> Manager::channels(PluginId end) const {
+  return parts_->channel_statuses(end);
+}
+
+Result<TapStatus> Manager::tap(const Caller& caller, const TapRequest& request) {
+  return parts_->tap(caller, request);
+}
+
+Result<OpenedReplay> Manager::open_replay(const Caller& caller, PluginId receiver,
+                                          std::string_view recording, std::uint64_t messages) {
+  return parts_->open_replay(caller, receiver, recording, messages);
+}
+
 std::vector<LetterHead> Manager::dead_letters() const {
   std::vector<LetterHead> heads;
   for (const auto& [id, head] : parts_->letters.heads()) heads.push_back(head);

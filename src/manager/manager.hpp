@@ -17,6 +17,8 @@
 
 #include "base/error.hpp"
 #include "base/ids.hpp"
+#include "ipc/broker.hpp"
+#include "ipc/channel_report.hpp"
 #include "manager/config.hpp"
 #include "manager/dead_letters.hpp"
 #include "model/info.hpp"
@@ -68,6 +70,30 @@ struct Attempts {
   std::uint64_t lost = 0;
 };
 
+// A channel, who its ends are, and what they have counted of themselves.
+struct ChannelStatus {
+  ipc::ChannelRecord record;
+  std::string sender;
+  std::string receiver;
+  bool from_application = false;
+  bool to_application = false;
+  ipc::ChannelReport report;
+};
+
+// What a recorder asks for: one channel by its number, or all from one end to another, also those
+// that open later. An end is a plugin's name, or "application" for any program.
+struct TapRequest {
+  PluginId recorder; // an endpoint of the caller's own
+  ChannelId channel; // 0: by ends
+  std::string sender;
+  std::string receiver;
+};
+struct TapStatus {
+  std::string sender;
+  std::string receiver;
+  std::vector<ChannelId> channels; // that are open already
+};
+
 struct DaemonStatus {
   std::string version;
   std::int32_t warden_pid = 0;
@@ -80,6 +106,7 @@ struct DaemonStatus {
   model::SandboxLevel best_level = model::SandboxLevel::None;
   model::WallSet missing = 0; // of L3, on this machine
   std::uint32_t plugins = 0;
+  std::uint32_t channels = 0;
   std::string root;
   std::uint64_t uptime_us = 0;
 };
@@ -93,6 +120,11 @@ struct OpenedEndpoint {
 struct LetterRetry {
   LetterHead head;
   OpenedEndpoint endpoint;
+};
+
+struct OpenedReplay {
+  OpenedEndpoint endpoint;
+  bool overrides = false; // the plugin does not take messages from applications, but these it does
 };
 
 // Ends its subscription when destroyed.
@@ -171,6 +203,18 @@ public:
   // The letter stays until it is dropped. NotFound: the letter, or the plugin. [loop]
   [[nodiscard]] Result<LetterRetry> retry_letter(const Caller& caller, std::uint64_t id);
   [[nodiscard]] Result<> drop_letter(const Caller& caller, std::uint64_t id);
+  // By id; of all when `end` is 0, else those that this plugin or application is an end of.
+  // NotFound: nobody has this id. [loop]
+  [[nodiscard]] Result<std::vector<ChannelStatus>> channels(PluginId end) const;
+
+  // Copies of messages for a recorder, from now on until its endpoint ends. NotFound, Exists: it is
+  // being recorded already. [loop]
+  [[nodiscard]] Result<TapStatus> tap(const Caller& caller, const TapRequest& request);
+  // An endpoint that this plugin takes messages from, whatever its receive_from says: for an
+  // admin's replay. `recording` and `messages` are for the audit log. [loop]
+  [[nodiscard]] Result<OpenedReplay> open_replay(const Caller& caller, PluginId receiver,
+                                                 std::string_view recording,
+                                                 std::uint64_t messages);
 
   [[nodiscard]] DaemonStatus status() const;
   [[nodiscard]] const Config& config() const;

@@ -7,8 +7,10 @@
 //   warden_events.cpp, link_events.cpp   what the warden and the endpoints say
 //   channels.cpp    the broker's plans, executed
 //   durable.cpp     messages that are to be on disk, and those that still are
+//   recorders.cpp   copies of channels for recorders, and replays of what they wrote
 //   adoption.cpp    what the manager before us left in the warden's custody
 //   reports.cpp     info, samples, logs, status
+//   channel_reports.cpp  what channels have counted
 #pragma once
 
 #include <deque>
@@ -42,6 +44,14 @@ struct Endpoint {
   std::uint32_t uid = 0;
   std::unique_ptr<LinkPort> link;
   std::string delivers_to{}; // a plugin that it may send to, whatever the ACLs say
+};
+
+// A recorder wants copies of a channel, or of all between two ends, whenever one is there.
+struct TapWish {
+  PluginId recorder;
+  ChannelId channel; // 0: by ends
+  std::string sender;
+  std::string receiver;
 };
 
 // What the warden hands over of one plugin (or endpoint) before it is known what it was.
@@ -185,6 +195,15 @@ struct Manager::Parts {
                      const std::function<void()>& then);
   [[nodiscard]] Result<ipc::ChannelRecord> restored_channel(const Leftovers& leftovers,
                                                             const Plugin& receiver);
+  // --- recorders.cpp
+  [[nodiscard]] Result<TapStatus> tap(const Caller& caller, const TapRequest& request);
+  [[nodiscard]] Result<> check_end(std::string_view name) const;
+  [[nodiscard]] bool is_end(PluginId id, std::string_view name) const;
+  [[nodiscard]] bool is_wished(const ipc::ChannelRecord& channel, const TapWish& wish) const;
+  void tap_as_wished(const ipc::Delivery& delivery);
+  [[nodiscard]] Result<OpenedReplay> open_replay(const Caller& caller, PluginId receiver,
+                                                 std::string_view recording,
+                                                 std::uint64_t messages);
 
   // --- adoption.cpp
   void on_hello(const warden::Hello& hello, sys::Fd listening);
@@ -202,6 +221,8 @@ struct Manager::Parts {
   [[nodiscard]] model::PluginInfo info_of(const Plugin& plugin) const;
   void sample_all();
   [[nodiscard]] DaemonStatus status() const;
+  // channel_reports.cpp
+  [[nodiscard]] Result<std::vector<ChannelStatus>> channel_statuses(PluginId end) const;
   void tell(const Event& event);
   void tell(const LogRecord& record);
 
@@ -234,6 +255,7 @@ struct Manager::Parts {
   ipc::Broker broker;
   std::map<ChannelId, ipc::ChannelMemory> channels;
   std::map<ChannelId, PluginId> channel_owner; // in whose name the warden keeps it: the receiver
+  std::vector<TapWish> tap_wishes;
   std::map<PluginId, Inheritance> inheritance;
 
   DeadLetters letters;

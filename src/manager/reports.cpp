@@ -101,6 +101,7 @@ DaemonStatus Manager::Parts::status() const {
   status.best_level = model::level_of(hello.buildable);
   status.missing = model::walls_of(model::SandboxLevel::L3) & ~hello.buildable;
   status.plugins = static_cast<std::uint32_t>(plugins.size());
+  status.channels = static_cast<std::uint32_t>(channels.size());
   status.root = setup.root;
   status.uptime_us = wall_clock_us() - started_us;
   return status;

@@ -10,7 +10,7 @@ _plugctl() {
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
       -H | --socket | --root) target+=("${COMP_WORDS[i]}" "${COMP_WORDS[i + 1]}") && ((i++)) ;;
-      -o | --format | --timeout) ((i++)) ;;
+      -o | --format | --timeout | --plugin | --from | --to | --event | --priority | --every | --file) ((i++)) ;;
       -*) ;;
       *)
         if [[ -z $command ]]; then command=${COMP_WORDS[i]}; elif [[ -z $second ]]; then second=${COMP_WORDS[i]}; fi
@@ -19,7 +19,7 @@ _plugctl() {
   done
 
   case $previous in
-    -H | --socket | --read | --write | --device | -k | --key | -p | --public-key | --output)
+    -H | --socket | --file | --read | --write | --device | -k | --key | -p | --public-key | --output)
       mapfile -t COMPREPLY < <(compgen -f -- "$word")
       return
       ;;
@@ -37,6 +37,10 @@ _plugctl() {
       return
       ;;
     --type)
+      if [[ $command == send || $command == call ]]; then
+        _plugctl_words "init shutdown config-update data-request event-notify ai-inference custom" "$word"
+        return
+      fi
       _plugctl_words "ai-model web-extension p2p-protocol prompt-processor system-optimizer device-driver custom" "$word"
       return
       ;;
@@ -45,6 +49,13 @@ _plugctl() {
         can_access_ai_engine can_modify_system_config custom:" "$word"
       return
       ;;
+    --priority) _plugctl_words "low normal high critical" "$word" && return ;;
+    --speed) _plugctl_words "as-recorded max" "$word" && return ;;
+    --plugin | --from | --to)
+      _plugctl_words "$(plugctl "${target[@]}" __names 2>/dev/null)" "$word"
+      return
+      ;;
+    --event | --count | --every | --duration | --size | --pipeline) return ;;
     --timeout | --tail | --set | --limit | -t | --comment) return ;;
   esac
 
@@ -55,6 +66,13 @@ _plugctl() {
       unload) options+=" --force" ;;
       list | ps) options+=" --type" ;;
       logs) options+=" -f --follow --tail" ;;
+      channels) options+=" --plugin --watch --every" ;;
+      send) options+=" --type --priority --file --event --no-wait" ;;
+      call) options+=" --type --priority --file" ;;
+      listen) options+=" --event --from --count" ;;
+      bench) options+=" --size --count --pipeline --one-way" ;;
+      record) options+=" --count --duration" ;;
+      replay) options+=" --to --speed --dry-run --partial" ;;
       sign) options+=" -k --key -t --comment" ;;
       verify) options+=" -p --public-key" ;;
       grant) options+=" --capability --read --write --device --set --limit" ;;
@@ -67,10 +85,11 @@ _plugctl() {
 
   case $command in
     "")
-      _plugctl_words "load unload start stop suspend resume list ps info why caps deps status logs watch call deadletter
+      _plugctl_words "load unload start stop suspend resume list ps info why caps deps status logs watch call
+        send listen bench channels record replay deadletter
         key sign verify manifest inspect grant grants doctor new completion version" "$word"
       ;;
-    unload | start | stop | suspend | resume | info | why | logs | watch | call | grant | grants | deps)
+    unload | start | stop | suspend | resume | info | why | logs | watch | call | send | bench | grant | grants | deps)
       [[ -z $second ]] && _plugctl_words "$(plugctl "${target[@]}" __names 2>/dev/null)" "$word"
       ;;
     caps)
@@ -95,7 +114,8 @@ _plugctl() {
       if [[ -z $second ]]; then _plugctl_words "check compile embed show" "$word"; else mapfile -t COMPREPLY < <(compgen -f -- "$word"); fi
       ;;
     completion) _plugctl_words "bash" "$word" ;;
-    load | sign | verify | inspect) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+    record) [[ -n $second ]] && mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+    load | replay | sign | verify | inspect) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
   esac
 }
 

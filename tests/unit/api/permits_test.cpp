@@ -46,6 +46,15 @@ TEST(Permits, AnObserverChangesNothing) {
   }
 }
 
+TEST(Permits, AnOperatorNeitherReadsNorForgesMessagesOfPlugins) {
+  for (const Method method : {Method::TapChannel, Method::OpenReplay}) {
+    const auto refused = check_permit(method, Role::Operate);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, Code::Denied);
+  }
+  EXPECT_TRUE(check_permit(Method::ListChannels, Role::Observe));
+}
+
 TEST(Permits, TheTableInTheManualIsThisOne) {
   std::ostringstream manual;
   manual << std::ifstream(MOHHOS_SOURCE_DIR "/docs/cli.md").rdbuf();

@@ -50,6 +50,10 @@ public:
     const std::lock_guard lock(mutex_);
     (void)send_link_record(links_.at(to).get(), record);
   }
+  void tap(ChannelId channel, PluginId recorder) {
+    const std::lock_guard lock(mutex_);
+    execute(broker_.tap(channel, recorder).value());
+  }
   // Another manager takes over: nothing is kept but what the warden would keep.
   void restart_manager(const std::vector<Party>& living) {
     const std::lock_guard lock(mutex_);

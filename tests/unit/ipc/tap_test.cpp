@@ -1,0 +1,147 @@
+// A recorder gets a copy of everything that its channels bring, or the exact number of what it
+// missed; the receiver notices nothing.
+#include <cstring>
+#include <map>
+
+#include <gtest/gtest.h>
+
+#include "ipc/tap.hpp"
+#include "ring_memory.hpp"
+#include "switchboard.hpp"
+
+namespace mohhos::ipc {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::bytes_of;
+using testing::text_of;
+
+Monotonic soon() {
+  return std::chrono::steady_clock::now() + 10s;
+}
+
+Party plugin(std::uint64_t id, std::string name) {
+  Party party{.id = {id},
+              .name = std::move(name),
+              .type = model::PluginType::Custom,
+              .generation = {1},
+              .capabilities = {},
+              .acl = {}};
+  party.acl.send_to = party.acl.receive_from = {"*"};
+  return party;
+}
+
+class Tap : public ::testing::Test {
+protected:
+  std::unique_ptr<Endpoint> open(Party party) { return *Endpoint::open(board.connect(party), {}); }
+  static std::string take(Endpoint& endpoint) {
+    auto message = endpoint.receive(soon());
+    if (!message || !*message) return "nothing";
+    std::string text = text_of((*message)->payload);
+    endpoint.release(**message);
+    return text;
+  }
+  static void send(Endpoint& from, ChannelId channel, std::string_view text,
+                   const Outgoing& about = {}) {
+    const auto sent = from.send(channel, about, bytes_of(text), soon());
+    EXPECT_TRUE(sent) << sent.error().text;
+    from.flush();
+  }
+  struct Copy {
+    TapHeader header;
+    std::string payload;
+  };
+  static Copy copy(Endpoint& recorder) {
+    auto message = recorder.receive(soon());
+    Copy copy;
+    if (!message || !*message) return copy;
+    EXPECT_EQ(recorder.lane((*message)->channel), Lane::Tap);
+    std::memcpy(&copy.header, (*message)->payload.data(), sizeof copy.header);
+    copy.payload = text_of((*message)->payload.subspan(sizeof copy.header));
+    recorder.release(**message);
+    return copy;
+  }
+
+  testing::Switchboard board;
+  std::unique_ptr<Endpoint> a = open(plugin(1, "a"));
+  std::unique_ptr<Endpoint> b = open(plugin(2, "b"));
+  std::unique_ptr<Endpoint> recorder = open({.id = {9},
+                                             .name = "recorder",
+                                             .type = {},
+                                             .generation = {1},
+                                             .capabilities = {},
+                                             .acl = {}});
+};
+
+TEST_F(Tap, CopiesWhatIsReceivedWithAllThatIsKnownOfIt) {
+  const ChannelId channel = *a->open_channel("b", soon());
+  send(*a, channel, "before");
+  EXPECT_EQ(take(*b), "before");
+  board.tap(channel, {9});
+  EXPECT_FALSE(*b->receive(kNoWait)); // it hears of that when it looks at its link
+  send(*a, channel, "one", {.type = MessageType::EventNotify, .event = 7});
+  send(*a, channel, "two", {.priority = Priority::Normal});
+  EXPECT_EQ(take(*b), "one");
+  EXPECT_EQ(take(*b), "two");
+  b->flush();
+  const Copy one = copy(*recorder);
+  EXPECT_EQ(one.payload, "one");
+  EXPECT_EQ(one.header.channel, channel.value);
+  EXPECT_EQ(one.header.sender, 1U);
+  EXPECT_EQ(one.header.type, static_cast<std::uint32_t>(MessageType::EventNotify));
+  EXPECT_EQ(one.header.event, 7U);
+  EXPECT_GT(one.header.received_ns, 0U);
+  EXPECT_EQ(one.header.missed, 0U);
+  EXPECT_EQ(copy(*recorder).payload, "two");
+}
+
+TEST_F(Tap, CountsExactlyWhatARecorderHadNoRoomForByChannel) {
+  std::unique_ptr<Endpoint> c = open(plugin(3, "c"));
+  const ChannelId from_a = *a->open_channel("b", soon());
+  const ChannelId from_c = *c->open_channel("b", soon());
+  board.tap(from_a, {9});
+  board.tap(from_c, {9});
+  const std::string large(100 << 10, 'x');
+  std::map<std::uint64_t, std::uint64_t> sent;
+  std::map<std::uint64_t, std::uint64_t> accounted;
+  std::uint64_t missed = 0;
+  const auto send_one = [&](Endpoint& from, ChannelId channel) {
+    send(from, channel, large);
+    EXPECT_EQ(take(*b).size(), large.size());
+    ++sent[channel.value];
+  };
+  const auto take_copy = [&] {
+    const Copy one = copy(*recorder);
+    missed += one.header.missed;
+    accounted[one.header.channel] += one.header.missed + 1;
+  };
+  // More than the recorder's ring holds, and nobody reads it.
+  for (int i = 0; i < 60; ++i) send_one(i % 3 == 0 ? *c : *a, i % 3 == 0 ? from_c : from_a);
+  b->flush();
+  take_copy();
+  while (recorder->rest(std::chrono::steady_clock::now())) take_copy();
+  // Now there is room: the next copy of each channel says what was missed.
+  send_one(*a, from_a);
+  send_one(*c, from_c);
+  b->flush();
+  take_copy();
+  take_copy();
+  EXPECT_GT(missed, 0U);
+  EXPECT_EQ(accounted, sent);
+}
+
+TEST_F(Tap, EndsWithTheRecorderAndTheReceiverGoesOn) {
+  const ChannelId channel = *a->open_channel("b", soon());
+  board.tap(channel, {9});
+  send(*a, channel, "one");
+  EXPECT_EQ(take(*b), "one");
+  board.leave({9});
+  recorder.reset();
+  for (int i = 0; i < 3; ++i) {
+    send(*a, channel, "more");
+    EXPECT_EQ(take(*b), "more");
+  }
+}
+
+} // namespace
+} // namespace mohhos::ipc
