@@ -62,9 +62,9 @@ void add_bench_command(CLI::App& app, Context& context);
 void add_record_command(CLI::App& app, Context& context);
 void add_replay_command(CLI::App& app, Context& context);
 void add_deadletter_commands(CLI::App& app, Context& context); // deadletter list show retry drop
-void add_trust_commands(CLI::App& app, Context& context);    // key sign verify
-void add_manifest_commands(CLI::App& app, Context& context); // manifest inspect
-void add_grant_commands(CLI::App& app, Context& context);    // grant grants
+void add_trust_commands(CLI::App& app, Context& context);      // key sign verify
+void add_manifest_commands(CLI::App& app, Context& context);   // manifest inspect
+void add_grant_commands(CLI::App& app, Context& context);      // grant grants
 void add_doctor_command(CLI::App& app, Context& context);
 void add_author_commands(CLI::App& app, Context& context); // new completion version
 
