@@ -1,12 +1,14 @@
 #include "ipc/broker.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "ipc/link_codec.hpp"
 
 namespace mohhos::ipc {
 namespace {
 
+constexpr std::array kRequestLanes = {Lane::Normal, Lane::High, Lane::Urgent, Lane::Low};
 constexpr std::uint32_t kNoType = 0xFFFFFFFFU; // ChannelOpened::peer_type of an application
 constexpr std::uint64_t kTapRing = std::uint64_t{4} << 20;
 
@@ -56,27 +58,43 @@ Broker::Channel* Broker::channel_of(PluginId sender, PluginId receiver, Lane lan
 // Responses may flow where the other side may ask.
 Result<> Broker::allow(const Party& from, const Party& to, Lane lane) {
   if (lane != Lane::Reply) return may_send(from, to);
-  for (const Lane request : {Lane::Normal, Lane::High, Lane::Urgent, Lane::Low})
+  for (const Lane request : kRequestLanes)
     if (channel_of(to.id, from.id, request) != nullptr) return {};
   return fail(Code::Denied, "{} has not asked {} anything", to.name, from.name);
 }
 
+bool Broker::is_program(PluginId id) const {
+  const auto found = members_.find(id);
+  return found != members_.end() && !found->second.party.type;
+}
+
 Result<> Broker::within_limits(const Party& sender, PluginId receiver,
                                std::uint64_t ring_bytes) const {
+  const auto openings = openings_.find({sender.id, receiver});
+  if (openings != openings_.end() && openings->second >= limits_.openings_per_pair)
+    return fail(Code::Exhausted,
+                "{} has opened {} channels to the same receiver in a short time; wait a moment",
+                sender.name, openings->second);
   std::uint32_t of_sender = 0;
   std::uint32_t of_receiver = 0;
+  std::uint32_t of_programs = 0; // to the receiver
   std::uint64_t bytes = ring_bytes;
   for (const auto& [id, channel] : channels_) {
     const PluginId from{channel.record.sender};
     const PluginId to{channel.record.receiver};
     if (from == sender.id || to == sender.id) ++of_sender;
     if (from == receiver || to == receiver) ++of_receiver;
+    if (to == receiver && is_program(from)) ++of_programs;
     if (from == sender.id) bytes += channel.record.ring_bytes;
   }
   if (of_sender >= limits_.channels_per_party || of_receiver >= limits_.channels_per_party)
     return fail(Code::Exhausted, "{} has {} channels already, and that is the limit",
                 of_sender >= limits_.channels_per_party ? "the sender" : "the receiver",
                 limits_.channels_per_party);
+  // Programs are many and anybody's; they leave room for plugins.
+  if (is_program(sender.id) && of_programs >= limits_.channels_per_party / 2)
+    return fail(Code::Exhausted,
+                "the receiver has {} channels from programs, and that is the limit", of_programs);
   const std::uint64_t most = std::max(limits_.ring_bytes_per_party, 2 * sender.ring_bytes);
   if (bytes > most)
     return fail(Code::Exhausted, "its rings would take {} bytes, and the limit is {}", bytes, most);
@@ -103,6 +121,7 @@ Result<Broker::Channel*> Broker::obtain(const Party& from, const Party& to, Lane
                              .ring_bytes = size,
                              .lane = lane};
   by_ends_[{from.id, to.id, lane}] = id;
+  ++openings_[{from.id, to.id}];
   plan.make.push_back(record);
   plan.changed = true;
   return &(channels_[id] = Channel{.record = record, .sequence = request.sequence});
@@ -144,9 +163,9 @@ void Broker::deliver_closed(const ChannelRecord& channel, PluginId to, CloseReas
   plan.deliveries.push_back({to, record, {}});
 }
 
-void Broker::deliver_stale(Plan& plan) {
+void Broker::deliver_stale(Plan& plan, PluginId only) {
   for (auto& [id, whom] : members_) {
-    if (!whom.present || !whom.groups_known) continue;
+    if (!whom.present || !whom.groups_known || (only && id != only)) continue;
     whom.groups_known = false;
     plan.deliveries.push_back({id, GroupStale{}, {}});
   }
@@ -196,7 +215,7 @@ Plan Broker::join(Party party) {
     }
     if (!sends) deliver_opened(channel, Role::Receive, 0, plan);
   }
-  if (is_new) deliver_stale(plan);
+  if (is_new && self.party.type) deliver_stale(plan); // programs belong to no group of a type
   return plan;
 }
 
@@ -242,7 +261,11 @@ Plan Broker::leave(PluginId party) {
       end_channel(channel.channel, party, CloseReason::PeerGone, plan);
   plan.changed |= subscriptions_.erase(party) != 0;
   waits_.stop(party);
-  if (members_.erase(party) != 0) deliver_stale(plan);
+  const auto self = members_.find(party);
+  if (self == members_.end()) return plan;
+  const bool is_plugin = self->second.party.type.has_value();
+  members_.erase(self);
+  if (is_plugin) deliver_stale(plan);
   return plan;
 }
 
@@ -393,7 +416,7 @@ Plan Broker::subscribe(PluginId asker, const Subscribe& request) {
   }
   for (std::uint32_t i = 0; i < request.count; ++i)
     plan.changed |= wishes.emplace(request.publisher_id, request.events[i]).second;
-  if (plan.changed) deliver_stale(plan);
+  if (plan.changed) deliver_stale(plan, PluginId{request.publisher_id});
   Subscribed done;
   done.header.sequence = request.header.sequence;
   plan.deliveries.push_back({asker, done, {}});
@@ -405,12 +428,20 @@ std::string Broker::name_of(PluginId id) const {
   return found == members_.end() ? fmt::format("plugin {}", id.value) : found->second.party.name;
 }
 
+// Who waits has asked something, so there is a channel. (Whether it has asked is seen by whom it
+// says to wait for: the Deadlock's addressee.)
+bool Broker::may_wait(PluginId asker, PluginId peer) {
+  return std::ranges::any_of(kRequestLanes,
+                             [&](Lane lane) { return channel_of(asker, peer, lane) != nullptr; });
+}
+
 Plan Broker::waiting(PluginId asker, const Waiting& request) {
   Plan plan;
   if (request.peer_id == 0) {
     waits_.stop(asker);
     return plan;
   }
+  if (!may_wait(asker, PluginId{request.peer_id})) return plan;
   const auto cycle = waits_.wait(asker, PluginId{request.peer_id});
   if (cycle.empty()) return plan;
   std::string text = "calls that wait for each other: ";
@@ -418,6 +449,7 @@ Plan Broker::waiting(PluginId asker, const Waiting& request) {
   Deadlock record;
   record.header.sequence = request.header.sequence;
   record.peer_id = request.peer_id;
+  record.waiter_id = cycle.back().value;
   put_text(record.text, text + name_of(asker));
   plan.deliveries.push_back({asker, record, {}});
   return plan;
@@ -475,9 +507,14 @@ Plan Broker::close(PluginId asker, const CloseChannel& request) {
   if (!channel || (channel->sender != asker.value && channel->receiver != asker.value)) return plan;
   const CloseReason reason =
       request.reason == CloseReason::Broken ? CloseReason::Broken : CloseReason::PeerGone;
+  // Whoever sends on it hears of its end, and asks for its groups again; nobody else need.
   end_channel(request.channel_id, asker, reason, plan);
-  deliver_stale(plan);
   return plan;
+}
+
+void Broker::forgive() {
+  for (auto& [pair, count] : openings_) count -= std::min(count, limits_.openings_forgiven);
+  std::erase_if(openings_, [](const auto& opened) { return opened.second == 0; });
 }
 
 Plan Broker::undo(ChannelId channel, const Error& why) {

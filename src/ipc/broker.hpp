@@ -99,6 +99,10 @@ struct BrokerLimits {
   // Of the channels it sends on; the double of what its manifest asks for, if that is more.
   std::uint64_t ring_bytes_per_party = std::uint64_t{128} << 20;
   std::uint32_t subscriptions_per_party = 256;
+  // From one party to another, at once; each forgive() allows some more. Opening and closing (or
+  // breaking) without end would keep the receiver busy with nothing else.
+  std::uint32_t openings_per_pair = 64;
+  std::uint32_t openings_forgiven = 8;
   std::uint64_t default_ring = kDefaultRing;
   std::uint64_t largest_ring = std::uint64_t{16} << 20;
 };
@@ -149,6 +153,9 @@ public:
   [[nodiscard]] Result<Plan> tap(ChannelId channel, PluginId recorder);
   [[nodiscard]] Plan untap(ChannelId channel);
 
+  // Once a second: channels that were opened longer ago count less. [pure]
+  void forgive();
+
   // A memory of `make` could not be made: what to tell its asker instead. [pure]
   [[nodiscard]] Plan undo(ChannelId channel, const Error& why);
 
@@ -185,6 +192,8 @@ private:
   [[nodiscard]] const Member* find_target(const OpenChannel& request) const;
   [[nodiscard]] Channel* channel_of(PluginId sender, PluginId receiver, Lane lane);
   [[nodiscard]] Result<> allow(const Party& from, const Party& to, Lane lane);
+  [[nodiscard]] bool may_wait(PluginId asker, PluginId peer);
+  [[nodiscard]] bool is_program(PluginId id) const;
   [[nodiscard]] Result<> within_limits(const Party& sender, PluginId receiver,
                                        std::uint64_t ring_bytes) const;
   [[nodiscard]] Result<Channel*> obtain(const Party& from, const Party& to, Lane lane,
@@ -197,7 +206,8 @@ private:
   void deliver_restarted(PluginId party, Plan& plan);
   void end_tap(std::uint64_t tapped, CloseReason reason, Plan& plan);
   void end_taps_of(PluginId receiver, Plan& plan);
-  void deliver_stale(Plan& plan);
+  // To those who know a group, or only to this one: they are to ask again.
+  void deliver_stale(Plan& plan, PluginId only = {});
   void replace_stand_in(const Party& party, Plan& plan);
   [[nodiscard]] bool is_known(std::uint64_t id) const {
     return members_.contains(PluginId{id}) || stand_ins_.contains(PluginId{id});
@@ -212,6 +222,7 @@ private:
   std::map<PluginId, StandIn> stand_ins_;
   std::map<std::uint64_t, Channel> channels_;
   std::map<Ends, std::uint64_t> by_ends_;
+  std::map<std::pair<PluginId, PluginId>, std::uint32_t> openings_; // sender, receiver
   std::map<PluginId, std::set<Subscription>> subscriptions_;
   std::map<std::uint64_t, std::uint64_t> taps_; // channel, its copy
   WaitGraph waits_;

@@ -199,14 +199,28 @@ Result<ReceivingChannel> ReceivingChannel::attach(ChannelEnd end, std::uint64_t 
 
 RingReceiver::Outcome ReceivingChannel::next(View& view) noexcept {
   if (loss_ == Loss::Oldest) [[unlikely]]
-    return ring_.next_lossy(view, copy_);
+    return next_copy(view);
   const RingReceiver::Outcome outcome = ring_.next(view);
   if (outcome == RingReceiver::Outcome::Empty && ring_.must_wake(true))
     ring_doorbell(space_bell_.get());
   return outcome;
 }
 
+RingReceiver::Outcome ReceivingChannel::next_copy(View& view) {
+  const RingReceiver::Outcome outcome = ring_.next_lossy(view, spare_);
+  if (outcome != RingReceiver::Outcome::Message) return outcome;
+  ring_.release(view);
+  copies_.push_back({view.number, std::move(spare_)}); // view.payload lies in it, wherever it moves
+  spare_ = {};
+  return outcome;
+}
+
 void ReceivingChannel::release(std::uint64_t end, std::uint64_t number) noexcept {
+  if (loss_ == Loss::Oldest) [[unlikely]] {
+    for (; !copies_.empty() && copies_.front().number <= number; copies_.pop_front())
+      spare_ = std::move(copies_.front().bytes);
+    return;
+  }
   ring_.release(end, number);
   if (ring_.must_wake(false)) ring_doorbell(space_bell_.get());
 }

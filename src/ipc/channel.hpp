@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 
 #include "ipc/ring.hpp"
 #include "sys/fd.hpp"
@@ -101,6 +102,10 @@ public:
   }
   // Acknowledges, and rings if the sender sleeps for space. [any]
   void release(const View& view) noexcept { release(view.end, view.number); }
+  // Whether every message that next() gave has been released. [any]
+  [[nodiscard]] bool all_released() const noexcept {
+    return ring_.all_released() && copies_.empty();
+  }
   void release(std::uint64_t end, std::uint64_t number) noexcept;
   [[nodiscard]] int data_bell() const noexcept { return data_bell_.get(); }
 
@@ -112,8 +117,16 @@ private:
   sys::Fd data_bell_;
   sys::Fd space_bell_;
   RingReceiver ring_;
+  // Of a lossy ring: its messages that are out, as copies. In the ring they are acknowledged at
+  // once, because there they are gone when the sender likes.
+  struct Copy {
+    std::uint64_t number = 0;
+    std::vector<std::byte> bytes;
+  };
+  [[nodiscard]] RingReceiver::Outcome next_copy(View& view);
   Loss loss_;
-  std::vector<std::byte> copy_; // of a lossy ring's message
+  std::deque<Copy> copies_;
+  std::vector<std::byte> spare_; // the memory of one that was released
 };
 
 } // namespace mohhos::ipc

@@ -127,15 +127,20 @@ void Endpoint::State::take_record(LinkRecord record) {
 
 void Endpoint::State::take_opened(LinkRecord& record) {
   const auto opened = record.as<ChannelOpened>();
+  if (record.fds.empty())
+    return refuse_opened(opened, "no room for its descriptors: [limits] max_file_descriptors");
   ChannelEnd end{std::move(record.fds[0]), std::move(record.fds[1]), std::move(record.fds[2]),
                  std::move(record.fds[3])};
   auto attached = opened.role == Role::Send ? attach_sending(opened, std::move(end))
                                             : attach_receiving(opened, std::move(end));
-  if (attached) return;
+  if (!attached) refuse_opened(opened, attached.error().text);
+}
+
+void Endpoint::State::refuse_opened(const ChannelOpened& opened, std::string_view why) {
   CloseChannel close;
   close.channel_id = opened.channel_id;
   close.reason = CloseReason::Broken;
-  put_text(close.text, attached.error().text);
+  put_text(close.text, why);
   (void)send_link_record(link.get(), close); // if the link is gone, so is the channel
 }
 
@@ -175,6 +180,7 @@ Result<> Endpoint::State::attach_receiving(const ChannelOpened& record, ChannelE
                                                 .peer = peer_of(record),
                                                 .lane = record.lane,
                                                 .channel = std::move(channel),
+                                                .newest_answer = {},
                                                 .tap = {},
                                                 .ending = {},
                                                 .calls_fail = {}});

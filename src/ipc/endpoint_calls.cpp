@@ -92,7 +92,22 @@ Receiving* Endpoint::State::responses_of(PluginId peer) {
   return nullptr;
 }
 
+bool Endpoint::State::owes(PluginId peer) {
+  std::uint32_t requests = 0;
+  for (const auto& [id, source] : receiving) {
+    if (source->peer.id != peer || !is_priority(source->lane)) continue;
+    if (!source->channel.all_released() || source->channel.ready()) return true;
+    requests += source->requests;
+  }
+  const Sending* const replies = sending_to(peer, Lane::Reply);
+  return requests != (replies == nullptr ? 0 : replies->answered);
+}
+
+// What the manager was told by those who wait. A claim to wait for us is true if we owe an answer;
+// else it is old, or a lie, and must not end our call to somebody else.
 void Endpoint::State::take_deadlock(const Deadlock& record) {
+  if (record.header.sequence != static_cast<std::uint32_t>(blocking_call)) return; // it has ended
+  if (!owes(PluginId{record.waiter_id})) return;
   auto call = calls.take(blocking_call);
   if (call) finished.push_back({std::move(call->callback), {Code::BadState, record.text}});
 }
@@ -110,20 +125,20 @@ void Endpoint::State::wait_for_answer(PluginId callee,
     const bool found = source != nullptr && take_from(*source, unused) != Next::Nothing;
     deliver_finished();
     if (answer) break;
-    if (found) continue;
     if (look % kSpinsPerPoll != 0) {
-      spin_pause();
+      if (!found) spin_pause();
       continue;
     }
     const Monotonic time = now();
     if (time >= tell_at) {
       Waiting waiting;
       waiting.peer_id = callee.value;
+      waiting.header.sequence = static_cast<std::uint32_t>(blocking_call);
       told |= send_link_record(link.get(), waiting).has_value();
       tell_at = time + std::chrono::seconds(1); // a manager that was replaced does not know
     }
     Receiving* const idle = responses_of(callee); // it may have ended just now
-    const bool sleep = time >= begin + settings.spin && (idle == nullptr || arm(idle));
+    const bool sleep = !found && time >= begin + settings.spin && (idle == nullptr || arm(idle));
     const Monotonic until = std::min(own_deadline(), tell_at);
     (void)note(waiter.wait(sleep ? until : kNoWait));
     expire(now());
@@ -147,7 +162,9 @@ Result<> Endpoint::respond(const ReplyTo& to, std::span<const std::byte> bytes, 
   }
   const Outgoing about{
       .type = MessageType::DataResponse, .failed = failed, .correlation = to.correlation};
-  TRY(send(out->id, about, bytes, deadline));
+  const ChannelId id = out->id;
+  TRY(send(id, about, bytes, deadline));
+  if (Sending* const still = state_->find_sending(id)) ++still->answered;
   return {};
 }
 

@@ -36,15 +36,15 @@ Result<Delivered> Endpoint::send_to_group(const OpenGroup& question, const Outgo
   for (const GroupMember& member : group.members) {
     // Who may lose the newest does not make anybody wait.
     const bool may_drop = member.loss == model::Lossiness::Newest;
-    const auto sent = send(member.channel, about, bytes, may_drop ? kNoWait : deadline);
+    Outgoing one = about;
+    one.may_drop = may_drop;
+    const auto sent = send(member.channel, one, bytes, may_drop ? kNoWait : deadline);
     if (sent) {
       ++delivered.sent;
     } else if (sent.error().code == Code::TooLarge) {
       return std::unexpected(sent.error());
     } else if (may_drop && sent.error().code == Code::Refused) {
       ++delivered.dropped;
-      if (Sending* const out = state_->find_sending(member.channel))
-        ++out->channel.ring().counters().dropped;
     } else if (sent.error().code != Code::PeerGone) {
       ++delivered.full;
     }

@@ -101,7 +101,7 @@ Endpoint::State::Next Endpoint::State::take_from(Receiving& from, Message& messa
   case RingReceiver::Outcome::Empty:
     from.untimed = 0;
     if (from.calls_fail) fail_calls(from.peer.id, *std::exchange(from.calls_fail, std::nullopt));
-    if (from.ending && from.channel.ring().all_released()) end_receiving(from.id);
+    if (from.ending && from.channel.all_released()) end_receiving(from.id);
     return Next::Nothing;
   }
   ++counters.received;
@@ -125,7 +125,7 @@ Endpoint::State::Next Endpoint::State::take_from(Receiving& from, Message& messa
   if (from.tap) [[unlikely]]
     copy_to_tap(from, message);
   if (from.lane == Lane::Reply && view.info.type != MessageType::DataResponse) {
-    release(from, message); // nobody will see it
+    if (from.answers_in_hand == 0) from.channel.release(view); // nobody will see it
     break_receiving(from, Breach::NotAReply);
     return Next::Nothing;
   }
@@ -140,7 +140,7 @@ bool Endpoint::State::take_itself(Receiving& from, const Message& message) {
     return true;
   }
   if (message.info.cancels) {
-    release(from, message);
+    from.channel.release(message.end, message.number);
     if (on_cancel) on_cancel(reply_to(message));
     return true;
   }
@@ -148,14 +148,19 @@ bool Endpoint::State::take_itself(Receiving& from, const Message& message) {
   if (message.info.deadline_ns != 0 && message.info.deadline_ns < clock.now()) {
     ReceiverCounters& mine = from.channel.ring().counters();
     store_relaxed(&mine.expired, mine.expired + 1);
-    release(from, message);
+    from.channel.release(message.end, message.number);
     return true;
   }
+  if (message.info.type != MessageType::EventNotify) ++from.requests;
   return false;
 }
 
 // The callback may do anything, also end this channel: nothing of it is used afterwards but its id.
+// When it makes a call and waits, the next answers are taken out while this one is in hand: all are
+// released together, or the callback's would be overwritten.
 void Endpoint::State::take_answer(Receiving& from, const Message& message) {
+  ++from.answers_in_hand;
+  from.newest_answer = {message.end, message.number};
   const auto callback = calls.take(message.info.correlation, from.peer.id);
   if (!callback) ++counters.late_answers;
   if (callback && message.info.failed) {
@@ -165,7 +170,9 @@ void Endpoint::State::take_answer(Receiving& from, const Message& message) {
   } else if (callback) {
     (*callback)(&message);
   }
-  if (Receiving* const still = find_receiving(message.channel)) release(*still, message);
+  Receiving* const still = find_receiving(message.channel);
+  if (still == nullptr || --still->answers_in_hand != 0) return;
+  release(*still, still->newest_answer.first, still->newest_answer.second);
 }
 
 // Never waits for the recorder: what it has no room for is counted and told with the next copy.
@@ -219,7 +226,7 @@ void Endpoint::State::break_receiving(Receiving& channel, Breach breach) {
     channel.ending = Error{Code::Malformed, fmt::format("{} broke the ring: {}", channel.peer.name,
                                                         breach_text(breach))};
   }
-  if (channel.channel.ring().all_released()) {
+  if (channel.channel.all_released()) {
     end_receiving(channel.id);
   } else {
     deactivate(channel); // release() of the last message ends it
@@ -240,20 +247,20 @@ void Endpoint::State::end_receiving(ChannelId id) {
   receiving.erase(found);
 }
 
-void Endpoint::State::release(Receiving& from, const Message& message) {
-  from.channel.release(message.end, message.number);
+void Endpoint::State::release(Receiving& from, std::uint64_t end, std::uint64_t number) {
+  from.channel.release(end, number);
+  if (!from.ending || !from.channel.all_released()) return;
+  if (from.channel.ring().breach() != Breach::None)
+    end_receiving(from.id);
+  else
+    activate(from); // the next receive() finds it empty and ends it
 }
 
 void Endpoint::release(const Message& message) {
   State& state = *state_;
   Receiving* const from = state.find_receiving(message.channel);
   CHECK(from != nullptr); // a channel lives until its messages are released
-  state.release(*from, message);
-  if (!from->ending || !from->channel.ring().all_released()) return;
-  if (from->channel.ring().breach() != Breach::None)
-    state.end_receiving(from->id);
-  else
-    state.activate(*from); // the next receive() finds it empty and ends it
+  state.release(*from, message.end, message.number);
 }
 
 // --- receive ---
@@ -261,17 +268,20 @@ void Endpoint::release(const Message& message) {
 Result<std::optional<Message>> Endpoint::receive(Monotonic deadline) {
   State& state = *state_;
   if (!state.unlooked.empty()) state.look_at_receivers();
+  bool busy = false; // with what the owner does not see
   for (;;) {
     if (state.until_poll-- == 0) {
       state.until_poll = kReceivesPerPoll;
       (void)state.note(state.waiter.wait(kNoWait));
-      state.expire(now());
+      const Monotonic time = now();
+      state.expire(time);
+      if (busy && time >= deadline) return std::nullopt; // a flood of it must not hold the owner
     }
     if (state.deliver() && std::exchange(state.interrupted, false)) return std::nullopt;
     Message message;
     switch (state.next_message(message)) {
     case State::Next::Message: return message;
-    case State::Next::Again: break;
+    case State::Next::Again: busy = true; break;
     case State::Next::Nothing:
       if (state.link_error && state.records.empty()) return std::unexpected(*state.link_error);
       if (!state.wait(deadline)) return std::nullopt;

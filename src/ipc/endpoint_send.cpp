@@ -164,13 +164,13 @@ Result<> Endpoint::State::wait_for_space(ChannelId id, std::uint32_t size, const
     case RingSender::Outcome::Broken: return std::unexpected(break_sending(*out));
     case RingSender::Outcome::Full: break;
     }
+    if (deadline == kNoWait) {
+      ++(about.may_drop ? ring.counters().dropped : ring.counters().refused);
+      return fail(Code::Refused, "the ring to {} is full", out->peer.name);
+    }
     if (look == 0) {
       ++counters.space_waits;
       ++ring.counters().space_waits;
-    }
-    if (deadline == kNoWait) {
-      ++ring.counters().refused;
-      return fail(Code::Refused, "the ring to {} is full", out->peer.name);
     }
     if (!armed && (look % 64 != 63 || now() < spin_until)) {
       spin_pause();
@@ -184,6 +184,7 @@ Result<> Endpoint::State::wait_for_space(ChannelId id, std::uint32_t size, const
     }
     if (!armed) {
       ring.arm();
+      if (out->idle_bells != 0) --out->idle_bells; // one ring for each time is right
       armed = true;
       continue; // the look after arming is the one that counts
     }
@@ -191,6 +192,7 @@ Result<> Endpoint::State::wait_for_space(ChannelId id, std::uint32_t size, const
     if (Sending* const still = find_sending(id)) {
       still->channel.ring().disarm(); // each sleep has a number of its own
       still->channel.ring().arm();
+      if (still->idle_bells != 0) --still->idle_bells;
     }
   }
 }

@@ -30,6 +30,8 @@ struct Sending {
   std::uint64_t durable_to = 0;     // behind the last durable message
   std::uint64_t synced_to = 0;      // the disk has those before
   bool owes_look = false;           // in State::unlooked
+  std::uint32_t idle_bells = 0;     // rings for space that nobody waited for
+  std::uint32_t answered = 0;       // requests, of Lane::Reply
   std::uint64_t seen_head = 0;      // at the last look for idle rings
   std::uint64_t returned_head = 0;  // when its memory was given back
 };
@@ -39,9 +41,12 @@ struct Receiving {
   Peer peer;
   Lane lane = Lane::Normal;
   ReceivingChannel channel;
-  bool active = true;              // in its Service's `active`, its ring not armed
-  std::uint32_t idle_bells = 0;    // rings in a row without a message
-  std::uint32_t untimed = 0;       // messages until the next look at the clock
+  bool active = true;                // in its Service's `active`, its ring not armed
+  std::uint32_t idle_bells = 0;      // rings in a row without a message
+  std::uint32_t untimed = 0;         // messages until the next look at the clock
+  std::uint32_t requests = 0;        // that were given to the owner
+  std::uint32_t answers_in_hand = 0; // of Lane::Reply, in callbacks
+  std::pair<std::uint64_t, std::uint64_t> newest_answer; // end and number
   ChannelId tap;                   // copies go there, for a recorder
   std::uint64_t tap_missed = 0;    // copies that it had no room for, and does not know of yet
   std::optional<Error> ending;     // ends with this once it is empty and all is released
@@ -104,6 +109,7 @@ struct Endpoint::State {
   void read_link();
   void take_record(LinkRecord record);
   void take_opened(LinkRecord& record);
+  void refuse_opened(const ChannelOpened& opened, std::string_view why);
   void take_closed(const ChannelClosed& record);
   [[nodiscard]] Result<> attach_sending(const ChannelOpened& record, ChannelEnd end);
   [[nodiscard]] Result<> attach_receiving(const ChannelOpened& record, ChannelEnd end);
@@ -142,7 +148,8 @@ struct Endpoint::State {
   // Messages that are the Endpoint's own affair; whether this was one (it is released then).
   [[nodiscard]] bool take_itself(Receiving& from, const Message& message);
   void take_answer(Receiving& from, const Message& message);
-  void release(Receiving& from, const Message& message);
+  // May end the channel.
+  void release(Receiving& from, std::uint64_t end, std::uint64_t number);
   void copy_to_tap(Receiving& from, const Message& message);
   void break_receiving(Receiving& channel, Breach breach);
   void end_receiving(ChannelId id);
@@ -177,6 +184,8 @@ struct Endpoint::State {
   // Answers that the peer sent before it died are still read.
   void fail_calls_once_drained(PluginId peer, const Error& why);
   void take_deadlock(const Deadlock& record);
+  // Whether this peer can be waiting for us: there is something of it that we have not dealt with.
+  [[nodiscard]] bool owes(PluginId peer);
   // Until the callee's answer is there; reads the callee's responses only.
   void wait_for_answer(PluginId callee, const std::optional<Result<Answer>>& answer);
   [[nodiscard]] Receiving* responses_of(PluginId peer);

@@ -15,7 +15,7 @@ Monotonic now() {
 
 bool has_work(const Receiving& channel) {
   return channel.channel.ready() || channel.calls_fail ||
-         (channel.ending && channel.channel.ring().all_released());
+         (channel.ending && channel.channel.all_released());
 }
 
 } // namespace
@@ -34,6 +34,11 @@ bool Endpoint::State::note(std::span<const Wake> wakes) {
       activate(*channel);
       if (!channel->channel.ready() && ++channel->idle_bells > kBellStorm)
         break_receiving(*channel, Breach::BellStorm);
+    } else if (Sending* const out = find_sending(ChannelId{wake.channel})) {
+      if (++out->idle_bells > kBellStorm) {
+        out->channel.ring().condemn(Breach::BellStorm);
+        (void)break_sending(*out);
+      }
     }
   }
   return !wakes.empty();

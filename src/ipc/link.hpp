@@ -175,6 +175,7 @@ struct Subscribed {
   LinkHeader header{.type = LinkType::Subscribed, .size = sizeof(Subscribed)};
 };
 
+// Answered only when it closes a cycle.
 struct Waiting {
   LinkHeader header{.type = LinkType::Waiting, .size = sizeof(Waiting)};
   std::uint64_t peer_id = 0; // 0: for nobody any more
@@ -182,8 +183,9 @@ struct Waiting {
 
 struct Deadlock {
   LinkHeader header{.type = LinkType::Deadlock, .size = sizeof(Deadlock)};
-  std::uint64_t peer_id = 0; // the one that was waited for
-  char text[kTextSize] = {}; // who waits for whom
+  std::uint64_t peer_id = 0;   // the one that was waited for
+  std::uint64_t waiter_id = 0; // who says that it waits for the addressee
+  char text[kTextSize] = {};   // who waits for whom
 };
 
 struct TapOpened {

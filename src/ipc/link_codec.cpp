@@ -178,13 +178,16 @@ Result<LinkHeader> check_link_record(std::span<const std::byte> bytes, LinkSide 
 
 Result<std::optional<LinkRecord>> receive_link_record(int link, LinkSide from) {
   alignas(std::uint64_t) std::array<std::byte, kLinkMaxRecord> buffer;
-  TRY(auto received, sys::receive_message(link, buffer));
+  // An endpoint without room for one channel's descriptors still has its other channels. What an
+  // endpoint sends us has none.
+  const auto lost = from == LinkSide::Manager ? sys::LostFds::Accept : sys::LostFds::Refuse;
+  TRY(auto received, sys::receive_message(link, buffer, lost));
   if (!received) return std::optional<LinkRecord>();
   if (received->size == 0) return fail(Code::Unreachable, "the link's other end is gone");
   const std::span bytes(buffer.data(), received->size);
   TRY(const LinkHeader header, check_link_record(bytes, from));
   const Row* const row = find_row(header.type);
-  if (received->fds.size() != row->fds)
+  if (received->fds.size() != row->fds && !received->fds_lost)
     return fail(Code::Malformed, "{} with {} descriptors; it must have {}", row->name,
                 received->fds.size(), row->fds);
   return LinkRecord{header, {bytes.begin(), bytes.end()}, std::move(received->fds)};

@@ -36,10 +36,11 @@ enum class Priority : std::uint8_t { Low = 0, Normal = 1, High = 2, Critical = 3
 struct Outgoing {
   MessageType type = MessageType::Custom;
   Priority priority = Priority::Normal;
-  bool failed = false;  // a response that is the responder's 'no': its payload is the sentence
-  bool cancels = false; // takes back the request with this correlation
-  bool durable = false; // is to be on disk; Endpoint::sync() waits for that
-  bool more = false;    // stays here: more follows at once, so the receiver may be woken later
+  bool failed = false;   // a response that is the responder's 'no': its payload is the sentence
+  bool cancels = false;  // takes back the request with this correlation
+  bool durable = false;  // is to be on disk; Endpoint::sync() waits for that
+  bool more = false;     // stays here: more follows at once, so the receiver may be woken later
+  bool may_drop = false; // stays here: when the ring is full, it is dropped and not refused
   // ---
   std::uint32_t event = 0;       // EventNotify: which
   std::uint64_t correlation = 0; // a request's number at the asker; its response carries the same

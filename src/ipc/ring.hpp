@@ -82,6 +82,8 @@ public:
   void arm() noexcept;
   void disarm() noexcept;
 
+  // Ends the channel for a reason that the ring itself cannot see (BellStorm). [any]
+  void condemn(Breach breach) noexcept { breach_ = breach; }
   [[nodiscard]] Breach breach() const noexcept { return breach_; }
   [[nodiscard]] std::uint64_t head() const noexcept { return head_; }
   [[nodiscard]] std::uint64_t capacity() const noexcept { return memory_.capacity; }

@@ -72,7 +72,10 @@ Result<std::unique_ptr<Manager>> Manager::open(sys::Loop& loop, Setup setup,
                          loop, std::move(socket),
                          [self](WardenMessage message) { self->on_warden(std::move(message)); },
                          [self](const Error& why) { self->on_warden_end(why); }));
-  TRY(parts->sampling, loop.every(kSampling, [self] { self->sample_all(); }));
+  TRY(parts->sampling, loop.every(kSampling, [self] {
+    self->sample_all();
+    self->broker.forgive();
+  }));
   return std::unique_ptr<Manager>(new Manager(std::move(parts)));
 }
 

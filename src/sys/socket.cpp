@@ -98,7 +98,8 @@ Result<> send_message(int socket, std::span<const std::byte> bytes, std::span<co
   return fail_errno("sendmsg");
 }
 
-Result<std::optional<Received>> receive_message(int socket, std::span<std::byte> buffer) {
+Result<std::optional<Received>> receive_message(int socket, std::span<std::byte> buffer,
+                                                LostFds lost) {
   iovec part{buffer.data(), buffer.size()};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kMaxFdsPerMessage)] = {};
   msghdr header{};
@@ -121,7 +122,10 @@ Result<std::optional<Received>> receive_message(int socket, std::span<std::byte>
   Received received;
   received.size = static_cast<std::size_t>(got);
   take_fds(header, received.fds);
-  if ((header.msg_flags & MSG_CTRUNC) != 0)
+  received.fds_lost = (header.msg_flags & MSG_CTRUNC) != 0;
+  if (received.fds_lost && lost == LostFds::Accept)
+    received.fds.clear();
+  else if (received.fds_lost)
     return fail(Code::Malformed, "a message with more than {} file descriptors", kMaxFdsPerMessage);
   if ((header.msg_flags & MSG_TRUNC) != 0)
     return fail(Code::Malformed, "a message of more than {} bytes", buffer.size());

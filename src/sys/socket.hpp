@@ -30,16 +30,20 @@ struct SocketPair {
 struct Received {
   std::size_t size = 0; // 0: the peer closed
   std::vector<Fd> fds;
+  bool fds_lost = false; // there was no room for them in our table, or they were too many
 };
 
 // One message, never blocking. Refused: the peer's queue is full. Unreachable: the peer is gone.
 // [any]
 [[nodiscard]] Result<> send_message(int socket, std::span<const std::byte> bytes,
                                     std::span<const int> fds = {});
+// What to do with a message whose descriptors do not all find room: it is an error, or it comes
+// without any.
+enum class LostFds : bool { Refuse, Accept };
 // One message into `buffer`; nothing when none is waiting. Malformed: longer than the buffer, or
 // descriptors cut off (all that came are closed). size 0: the peer closed. [any]
-[[nodiscard]] Result<std::optional<Received>> receive_message(int socket,
-                                                              std::span<std::byte> buffer);
+[[nodiscard]] Result<std::optional<Received>>
+receive_message(int socket, std::span<std::byte> buffer, LostFds lost = LostFds::Refuse);
 
 struct PeerCredentials {
   pid_t pid = 0;

@@ -215,6 +215,17 @@ TEST(Broker, BoundsChannelsAndMemory) {
   EXPECT_EQ(refused(broker.open({2}, large)), Code::Exhausted);
 }
 
+TEST(Broker, ProgramsLeaveAReceiversOtherHalfToPlugins) {
+  Broker broker(BrokerLimits{.channels_per_party = 4});
+  (void)broker.join(plugin(1, "a"));
+  (void)broker.join(plugin(2, "b"));
+  for (const std::uint64_t id : {7U, 8U, 9U}) (void)broker.join(application(id));
+  EXPECT_EQ(broker.open({7}, by_id(1)).make.size(), 1U);
+  EXPECT_EQ(broker.open({8}, by_id(1)).make.size(), 1U);
+  EXPECT_EQ(refused(broker.open({9}, by_id(1))), Code::Exhausted);
+  EXPECT_EQ(broker.open({2}, by_id(1)).make.size(), 1U);
+}
+
 TEST(Broker, UndoesAChannelWhoseMemoryCouldNotBeMade) {
   Broker broker;
   (void)broker.join(plugin(1, "a"));
@@ -373,6 +384,44 @@ TEST(Broker, TellsThoseWhoAskedForAGroupOnceWhenItMayHaveChanged) {
   EXPECT_EQ(all<GroupStale>(broker.join(plugin(3, "c"))).size(), 0U); // it has not asked since
 }
 
+// Else anybody could have all publishers ask again before each event.
+TEST(Broker, WhatStrangersOpenCloseAndLeaveIsNoReasonToAskForAGroupAgain) {
+  Broker broker;
+  for (const std::uint64_t id : {1U, 2U, 3U}) (void)broker.join(plugin(id, fmt::format("p{}", id)));
+  (void)broker.open_group({1}, group(GroupKind::PluginsOfType, 6));
+  const Plan opened = broker.open({2}, by_id(3));
+  EXPECT_TRUE(all<GroupStale>(opened).empty());
+  CloseChannel close;
+  close.channel_id = opened.make.at(0).channel;
+  close.reason = CloseReason::Broken;
+  EXPECT_TRUE(all<GroupStale>(broker.close({2}, close)).empty());
+  EXPECT_TRUE(all<GroupStale>(broker.join(application(7))).empty());
+  EXPECT_TRUE(all<GroupStale>(broker.leave({7})).empty());
+  (void)broker.join(application(8));
+  EXPECT_TRUE(all<GroupStale>(broker.subscribe({8}, wish(5, 2))).empty()); // of another publisher
+  EXPECT_EQ(all<GroupStale>(broker.subscribe({8}, wish(5, 1))).size(), 1U);
+}
+
+TEST(Broker, WhoOpensAndClosesWithoutEndMustWait) {
+  Broker broker(BrokerLimits{.openings_per_pair = 5, .openings_forgiven = 2});
+  for (const std::uint64_t id : {1U, 2U, 3U}) (void)broker.join(plugin(id, fmt::format("p{}", id)));
+  const auto round = [&](std::uint64_t to) {
+    const Plan plan = broker.open({1}, by_id(to));
+    if (plan.make.empty()) return refused(plan);
+    CloseChannel close;
+    close.channel_id = plan.make[0].channel;
+    close.reason = CloseReason::PeerGone;
+    (void)broker.close({1}, close);
+    return Code{};
+  };
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(round(2), Code{});
+  EXPECT_EQ(round(2), Code::Exhausted);
+  EXPECT_EQ(round(3), Code{}); // another receiver has had no trouble
+  broker.forgive();
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(round(2), Code{});
+  EXPECT_EQ(round(2), Code::Exhausted);
+}
+
 TEST(Broker, FindsSubscribersOfAnyOrOfOnePublisher) {
   Broker broker;
   for (const std::uint64_t id : {1U, 2U, 3U, 4U})
@@ -426,6 +475,8 @@ TEST(Broker, NamesACycleOfCallsThatWaitForEachOther) {
     record.peer_id = on;
     return all<Deadlock>(broker.waiting({who}, record));
   };
+  for (const auto& [from, to] : {std::pair{1U, 2U}, std::pair{2U, 3U}, std::pair{3U, 1U}})
+    (void)broker.open({from}, by_id(to));
   EXPECT_TRUE(waiting(1, 2).empty());
   EXPECT_TRUE(waiting(2, 3).empty());
   const auto found = waiting(3, 1);
@@ -436,6 +487,18 @@ TEST(Broker, NamesACycleOfCallsThatWaitForEachOther) {
   EXPECT_TRUE(waiting(3, 0).empty());
   EXPECT_TRUE(waiting(2, 0).empty()); // p2 got its answer
   EXPECT_TRUE(waiting(3, 1).empty()); // and now nothing is wrong with it
+}
+
+TEST(Broker, ACallThatWaitsForSomebodyWhoWasNotAskedIsNone) {
+  Broker broker;
+  for (const std::uint64_t id : {1U, 2U, 3U}) (void)broker.join(plugin(id, fmt::format("p{}", id)));
+  for (const auto& [from, to] : {std::pair{1U, 2U}, std::pair{2U, 3U}})
+    (void)broker.open({from}, by_id(to));
+  for (const auto& [who, on] : {std::pair{3U, 1U}, std::pair{2U, 3U}, std::pair{1U, 2U}}) {
+    Waiting record;
+    record.peer_id = on;
+    EXPECT_TRUE(broker.waiting({who}, record).deliveries.empty());
+  }
 }
 
 // --- recorders ---

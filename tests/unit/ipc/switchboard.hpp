@@ -8,6 +8,7 @@
 #include <thread>
 
 #include <poll.h>
+#include <unistd.h>
 
 #include "ipc/broker.hpp"
 #include "ipc/channel.hpp"
@@ -63,11 +64,37 @@ public:
     for (const Party& party : living) execute(broker_.join(party));
     execute(broker_.sweep());
   }
+  void forgive() {
+    const std::lock_guard lock(mutex_);
+    broker_.forgive();
+  }
   void answer_nothing(bool silent) { silent_ = silent; }
   // What a hostile end has of a channel: its descriptors, to do with as it likes.
   ChannelEnd sender_end(ChannelId id) {
     const std::lock_guard lock(mutex_);
     return make_sender_end(memories_.at(id.value)).value();
+  }
+  ChannelEnd receiver_end(ChannelId id) {
+    const std::lock_guard lock(mutex_);
+    return make_receiver_end(memories_.at(id.value)).value();
+  }
+  // What both sides count, as the manager reads it.
+  std::pair<SenderCounters, ReceiverCounters> counters(ChannelId id) {
+    const std::lock_guard lock(mutex_);
+    const ChannelMemory& memory = memories_.at(id.value);
+    std::pair<SenderCounters, ReceiverCounters> both;
+    if (::pread(memory.data.get(), &both.first, sizeof both.first,
+                offsetof(DataHeader, counters)) != sizeof both.first ||
+        ::pread(memory.control.get(), &both.second, sizeof both.second,
+                offsetof(Control, counters)) != sizeof both.second)
+      std::abort();
+    return both;
+  }
+  std::optional<ChannelRecord> channel(PluginId from, PluginId to, Lane lane) {
+    const std::lock_guard lock(mutex_);
+    for (const ChannelRecord& one : broker_.channels())
+      if (one.sender == from.value && one.receiver == to.value && one.lane == lane) return one;
+    return std::nullopt;
   }
   std::vector<std::string> complaints() {
     const std::lock_guard lock(mutex_);
