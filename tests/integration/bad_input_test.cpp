@@ -76,6 +76,11 @@ TEST_F(BadFile, AFifoDoesNotHangTheLoad) {
   EXPECT_REFUSED(outcome, 2, "fifo.so", "FIFO");
 }
 
+TEST_F(BadFile, APluginOfAnotherAbiIsIncompatible) {
+  EXPECT_REFUSED(load("other_abi"), 9, "other_abi", "ABI version");
+  expect_serving();
+}
+
 struct BadInit {
   const char* name;
   const char* says;

@@ -24,5 +24,15 @@ TEST_F(CApi, SendsAndReceivesWithoutCopies) {
   expect_serving();
 }
 
+// The plugin rings bells of which this program holds the ears: not what it could fill.
+TEST_F(CApi, AProgramThatSpoilsItsBellsDoesNotHoldThePlugin) {
+  const Outcome outcome = run({FILL_BELLS_C_TESTS, daemon.sign(plugin_file("bounce"))},
+                              {{"MOHHOS_SOCKET", daemon.socket()}});
+  EXPECT_EQ(outcome.code, 0) << outcome.out << outcome.err << daemon.log();
+  EXPECT_NE(outcome.out.find("survived"), std::string::npos);
+  EXPECT_EQ(daemon.state("bounce"), "RUNNING");
+  EXPECT_EQ(trimmed(daemon.plugctl({"call", "bounce", "four"}).out), "4");
+}
+
 } // namespace
 } // namespace mohhos::test

@@ -70,6 +70,19 @@ TEST_F(Sdk, ACycleOfBlockingCallsIsNamed) {
     EXPECT_EQ(trimmed(call(name, "ping")), "pong");
 }
 
+TEST_F(Sdk, ACycleOfTwoIsNamedAndBothGoOn) {
+  for (const char* name : {"cyclist_x", "cyclist_y"})
+    ASSERT_EQ(load_and_start(name).code, 0) << daemon.log();
+  for (int i = 0; i < 3; ++i) {
+    const std::string answer = trimmed(call("cyclist_x", "there and back"));
+    EXPECT_TRUE(answer.starts_with(std::to_string(MOHHOS_E_BAD_STATE) + " ")) << answer;
+    EXPECT_NE(answer.find("cyclist_x → cyclist_y"), std::string::npos) << answer;
+    EXPECT_NE(answer.find("cyclist_y → cyclist_x"), std::string::npos) << answer;
+    for (const char* name : {"cyclist_x", "cyclist_y"})
+      EXPECT_EQ(trimmed(call(name, "ping")), "pong");
+  }
+}
+
 TEST_F(Sdk, WhatIsWrongIsATypedErrorAndBothLiveOn) {
   expect_failure("wrong size", MOHHOS_E_PLUGIN_FAILED,
                  {"3 bytes", "survey::Square", "which has 8"});

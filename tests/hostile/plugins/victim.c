@@ -14,6 +14,12 @@ static void* make(const mohhos_host_t* host) {
 static int32_t on_message(void* self, const mohhos_message_t* message) {
   (void)self;
   ++messages;
+  static const char kSubscribe[] = "subscribe";
+  if (message->size == sizeof kSubscribe - 1 &&
+      memcmp(message->data, kSubscribe, sizeof kSubscribe - 1) == 0) {
+    const uint32_t event = 7;
+    (void)evil_host->subscribe(evil_host, 0, &event, 1);
+  }
   if (message->correlation == 0) return 0;
   char text[64];
   const int size = snprintf(text, sizeof text, "alive messages=%llu broken=%llu",

@@ -1,0 +1,23 @@
+// Takes the memory of its own messages away before they are read, again and again, and rings.
+#include "link.h"
+
+#ifndef MADV_REMOVE
+#define MADV_REMOVE 9
+#endif
+
+static void attack(void) {
+  struct ring ring;
+  for (unsigned round = 0; round < 40; ++round) {
+    if (!open_ring(&ring, kNormal, 65536)) break;
+    for (uint64_t position = 0; position + 128 <= ring.capacity; position += 64)
+      *(volatile uint64_t*)(ring.data + position) = word_at(position, 8, 7, 1);
+    ring_bell(&ring);
+    if (madvise(ring.header, 4096 + ring.capacity, MADV_REMOVE) != 0)
+      say("REFUSED remove: %d", errno);
+    ring_bell(&ring);
+    close_ring(&ring, 1);
+  }
+  say("REFUSED nothing: 0");
+}
+
+EVIL_PLUGIN;
