@@ -175,12 +175,13 @@ Result<> Endpoint::State::attach_receiving(const ChannelOpened& record, ChannelE
       ReceivingChannel::attach(std::move(end), record.ring_bytes,
                                {.loss = loss_of(record.lane), .huge_pages = settings.huge_pages}));
   TRY(waiter.add_bell(channel.data_bell(), WakeKind::Data, record.channel_id));
+  const std::uint64_t tail = channel.ring().tail();
   auto& place = receiving[record.channel_id];
   place = std::make_unique<Receiving>(Receiving{.id = ChannelId{record.channel_id},
                                                 .peer = peer_of(record),
                                                 .lane = record.lane,
                                                 .channel = std::move(channel),
-                                                .newest_answer = {},
+                                                .held_end = tail,
                                                 .tap = {},
                                                 .ending = {},
                                                 .calls_fail = {}});

@@ -124,14 +124,17 @@ Endpoint::State::Next Endpoint::State::take_from(Receiving& from, Message& messa
              .number = view.number};
   if (from.tap) [[unlikely]]
     copy_to_tap(from, message);
-  if (from.lane == Lane::Reply && view.info.type != MessageType::DataResponse) {
-    if (from.answers_in_hand == 0) from.channel.release(view); // nobody will see it
+  if (from.lane == Lane::Reply &&
+      (view.info.type != MessageType::DataResponse || view.info.correlation == 0)) {
+    release_own(from, view.end, view.number); // nobody will see it
     break_receiving(from, Breach::NotAReply);
     return Next::Nothing;
   }
-  if (view.info.correlation == 0) [[likely]]
-    return Next::Message;
-  return take_itself(from, message) ? Next::Again : Next::Message;
+  if (view.info.correlation != 0 && take_itself(from, message)) [[unlikely]]
+    return Next::Again;
+  from.held_end = view.end;
+  from.own_waits = false; // it lies before this one
+  return Next::Message;
 }
 
 bool Endpoint::State::take_itself(Receiving& from, const Message& message) {
@@ -140,7 +143,7 @@ bool Endpoint::State::take_itself(Receiving& from, const Message& message) {
     return true;
   }
   if (message.info.cancels) {
-    from.channel.release(message.end, message.number);
+    release_own(from, message.end, message.number);
     if (on_cancel) on_cancel(reply_to(message));
     return true;
   }
@@ -148,7 +151,7 @@ bool Endpoint::State::take_itself(Receiving& from, const Message& message) {
   if (message.info.deadline_ns != 0 && message.info.deadline_ns < clock.now()) {
     ReceiverCounters& mine = from.channel.ring().counters();
     store_relaxed(&mine.expired, mine.expired + 1);
-    from.channel.release(message.end, message.number);
+    release_own(from, message.end, message.number);
     return true;
   }
   if (message.info.type != MessageType::EventNotify) ++from.requests;
@@ -160,7 +163,8 @@ bool Endpoint::State::take_itself(Receiving& from, const Message& message) {
 // released together, or the callback's would be overwritten.
 void Endpoint::State::take_answer(Receiving& from, const Message& message) {
   ++from.answers_in_hand;
-  from.newest_answer = {message.end, message.number};
+  from.own_end = message.end;
+  from.own_number = message.number;
   const auto callback = calls.take(message.info.correlation, from.peer.id);
   if (!callback) ++counters.late_answers;
   if (callback && message.info.failed) {
@@ -172,7 +176,7 @@ void Endpoint::State::take_answer(Receiving& from, const Message& message) {
   }
   Receiving* const still = find_receiving(message.channel);
   if (still == nullptr || --still->answers_in_hand != 0) return;
-  release(*still, still->newest_answer.first, still->newest_answer.second);
+  release_own(*still, still->own_end, still->own_number);
 }
 
 // Never waits for the recorder: what it has no room for is counted and told with the next copy.
@@ -247,7 +251,21 @@ void Endpoint::State::end_receiving(ChannelId id) {
   receiving.erase(found);
 }
 
+void Endpoint::State::release_own(Receiving& from, std::uint64_t end, std::uint64_t number) {
+  const auto held = static_cast<std::int64_t>(from.held_end - from.channel.ring().tail());
+  from.own_waits = held > 0;
+  from.own_end = end;
+  from.own_number = number;
+  // (An answer in hand, when it is done with, takes this along.)
+  if (!from.own_waits && from.answers_in_hand == 0) release(from, end, number);
+}
+
 void Endpoint::State::release(Receiving& from, std::uint64_t end, std::uint64_t number) {
+  if (from.own_waits && end == from.held_end && from.answers_in_hand == 0) [[unlikely]] {
+    from.own_waits = false;
+    end = from.own_end;
+    number = from.own_number;
+  }
   from.channel.release(end, number);
   if (!from.ending || !from.channel.all_released()) return;
   if (from.channel.ring().breach() != Breach::None)

@@ -45,8 +45,12 @@ struct Receiving {
   std::uint32_t idle_bells = 0;      // rings in a row without a message
   std::uint32_t untimed = 0;         // messages until the next look at the clock
   std::uint32_t requests = 0;        // that were given to the owner
-  std::uint32_t answers_in_hand = 0; // of Lane::Reply, in callbacks
-  std::pair<std::uint64_t, std::uint64_t> newest_answer; // end and number
+  std::uint64_t held_end = 0;        // of the last message that the owner got
+  std::uint32_t answers_in_hand = 0; // in callbacks
+  // Ours behind what the owner holds (release_own), or the newest answer in hand.
+  bool own_waits = false;
+  std::uint64_t own_end = 0;
+  std::uint64_t own_number = 0;
   ChannelId tap;                   // copies go there, for a recorder
   std::uint64_t tap_missed = 0;    // copies that it had no room for, and does not know of yet
   std::optional<Error> ending;     // ends with this once it is empty and all is released
@@ -150,6 +154,8 @@ struct Endpoint::State {
   void take_answer(Receiving& from, const Message& message);
   // May end the channel.
   void release(Receiving& from, std::uint64_t end, std::uint64_t number);
+  // Of a message that the owner does not see: together with what he holds before it, if anything.
+  void release_own(Receiving& from, std::uint64_t end, std::uint64_t number);
   void copy_to_tap(Receiving& from, const Message& message);
   void break_receiving(Receiving& channel, Breach breach);
   void end_receiving(ChannelId id);

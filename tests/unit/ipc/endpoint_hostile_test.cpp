@@ -359,6 +359,51 @@ TEST_F(HostileEndpoint, ACallInsideTheCallbackOfAnAnswerKeepsThatAnswer) {
   EXPECT_EQ(board.counters(ChannelId{replies->channel}).second.acknowledged, 3U);
 }
 
+// What the owner never sees lies between what he holds: it must not be released before that.
+TEST_F(HostileEndpoint, WhatTheOwnerHoldsIsNotReleasedWithWhatHeDoesNotSee) {
+  const auto a = open(plugin(1, "a"));
+  auto channel = outlaw.open({1}, Lane::Normal);
+  ASSERT_TRUE(channel) << channel.error().text;
+  const auto send_unseen = [&] {
+    Outlaw::send(*channel, {.type = MessageType::DataRequest, .cancels = true, .correlation = 7});
+    Outlaw::send(*channel, {.type = MessageType::DataRequest, .correlation = 7, .deadline_ns = 1});
+    Outlaw::send(*channel, {.type = MessageType::DataResponse, .correlation = 7});
+  };
+  const auto acknowledged = [&] {
+    const ChannelId id{board.channel({9}, {1}, Lane::Normal)->channel};
+    return board.counters(id).second.acknowledged;
+  };
+  for (std::uint64_t round = 0; round < 3; ++round) {
+    send_unseen();
+    Outlaw::send(*channel, {}, "one");
+    send_unseen();
+    Outlaw::send(*channel, {}, "two");
+    send_unseen();
+    auto one = a->receive(soon());
+    auto two = a->receive(soon());
+    ASSERT_TRUE(one && *one && two && *two);
+    EXPECT_FALSE(*a->receive(kNoWait));
+    EXPECT_EQ(acknowledged(), round * 11 + 3);
+    EXPECT_EQ(text_of((*one)->payload), "one");
+    a->release(**one);
+    EXPECT_EQ(acknowledged(), round * 11 + 4);
+    a->release(**two);
+    EXPECT_EQ(acknowledged(), round * 11 + 11);
+  }
+}
+
+TEST_F(HostileEndpoint, AnAnswerToNothingAtAllBreaksTheRingForAnswers) {
+  const auto a = open(plugin(1, "a"));
+  channel_to(*a, "outlaw");
+  auto replies = outlaw.open({1}, Lane::Reply);
+  ASSERT_TRUE(replies) << replies.error().text;
+  Outlaw::send(*replies, {.type = MessageType::DataResponse});
+  std::optional<Ended> end;
+  a->on_ended([&](const Ended& ended) { end = ended; });
+  while (!end) ASSERT_TRUE(a->receive(in(1ms)));
+  EXPECT_EQ(end->why.code, Code::Malformed);
+}
+
 // --- lossy events ---
 
 class LossyEndpoint : public HostileEndpoint {
