@@ -70,12 +70,14 @@ static void* spoil_all(void* unused) {
 }
 
 int main(int argc, char** argv) {
-  plugin_id_t bounce;
+  plugin_descriptor_t* plugin = NULL;
   pthread_t spoiler;
   char text[] = "spoil me";
   assert(argc == 2);
-  assert(plugin_manager_init() == 0);
-  assert(plugin_load(argv[1], &bounce) == 0 && plugin_start(bounce) == 0);
+  assert(plugin_load(argv[1], &plugin) == 0);
+  const plugin_id_t bounce = plugin->id;
+  plugin_descriptor_free(plugin);
+  assert(plugin_start(bounce) == 0);
   plugin_message_t first = {.type = MSG_PLUGIN_CUSTOM, .data_size = sizeof text, .data = text};
   plugin_message_t view;
   assert(plugin_send_message(bounce, &first) == 0 && plugin_receive_view(&view, 5000) == 0);

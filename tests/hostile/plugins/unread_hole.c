@@ -7,7 +7,8 @@
 
 static void attack(void) {
   struct ring ring;
-  for (unsigned round = 0; round < 40; ++round) {
+  unsigned round = 0;
+  for (; round < 40; ++round) {
     if (!open_ring(&ring, kNormal, 65536)) break;
     for (uint64_t position = 0; position + 128 <= ring.capacity; position += 64)
       *(volatile uint64_t*)(ring.data + position) = word_at(position, 8, 7, 1);
@@ -17,7 +18,7 @@ static void attack(void) {
     ring_bell(&ring);
     close_ring(&ring, 1);
   }
-  say("REFUSED nothing: 0");
+  say("REFUSED after %u channels: 0", round);
 }
 
 EVIL_PLUGIN;
