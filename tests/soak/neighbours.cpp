@@ -10,6 +10,7 @@
 #include <cstring>
 #include <map>
 #include <poll.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <thread>
 #include <unistd.h>
@@ -209,6 +210,14 @@ void call(Endpoint& honest, ChannelId channel, Tally& tally, Clock::time_point u
   }
 }
 
+// A wish: with fewer processors they share what there is, and the first row says what that costs.
+void pin(int core) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(core, &set);
+  ::sched_setaffinity(0, sizeof set, &set);
+}
+
 double percentile(std::vector<std::uint32_t> times, double share) {
   if (times.empty()) return 0;
   const auto at =
@@ -227,8 +236,15 @@ int soak(double seconds) {
   Outlaw outlaw(board.connect(party(kOutlaw, "outlaw")));
   std::array<Tally, kNames.size()> tallies;
   {
-    std::jthread answering([&] { answer_all(*victim, done); });
-    std::jthread attacking([&] { outlaw.run(attack, done); });
+    pin(0);
+    std::jthread answering([&] {
+      pin(1);
+      answer_all(*victim, done);
+    });
+    std::jthread attacking([&] {
+      pin(2);
+      outlaw.run(attack, done);
+    });
     const auto channel = honest->open_channel("victim", Clock::now() + 10s);
     if (!channel) {
       report.note(channel.error().text);
