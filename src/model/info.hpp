@@ -43,7 +43,7 @@ struct PluginInfo {
   std::uint64_t refusals = 0;
   std::uint32_t restarts = 0; // since it was loaded
   bool restarting = false;    // it died, and is being brought back
-  std::string path; // where the bytes came from, for people
+  std::string path;           // where the bytes came from, for people
   std::string sha256;
 };
 
