@@ -82,7 +82,7 @@ protected:
     const fs::path shm = "/dev/shm";
     const bool has_shm = ::access(shm.c_str(), W_OK) == 0;
     std::string pattern =
-        ((has_shm ? shm : fs::temp_directory_path()) / "mohhos-journal-XXXXXX").string();
+        ((has_shm ? shm : fs::temp_directory_path()) / "journal-test-XXXXXX").string();
     top = ::mkdtemp(pattern.data());
     open(1);
     memory = *ipc::make_channel_memory(kRing);
