@@ -117,6 +117,8 @@ void Endpoint::State::take_record(LinkRecord record) {
     if (Receiving* const from = find_receiving(ChannelId{tap.channel_id})) {
       from->tap = ChannelId{tap.tap_channel_id};
       from->tap_missed = 0;
+    } else {
+      taps_to_come[tap.channel_id] = ChannelId{tap.tap_channel_id};
     }
     return;
   }
@@ -185,6 +187,7 @@ Result<> Endpoint::State::attach_receiving(const ChannelOpened& record, ChannelE
                                                 .tap = {},
                                                 .ending = {},
                                                 .calls_fail = {}});
+  if (const auto tap = taps_to_come.extract(record.channel_id)) place->tap = tap.mapped();
   // It may hold messages from before our time.
   services[rank_of(record.lane)].active.push_back(place.get());
   return {};

@@ -218,6 +218,8 @@ struct Endpoint::State {
 
   std::unordered_map<std::uint64_t, std::unique_ptr<Receiving>> receiving;
   Receiving* last_receiving = nullptr;
+  // A recorder is there before its channel, so that it misses nothing: by channel, where copies go.
+  std::unordered_map<std::uint64_t, ChannelId> taps_to_come;
   std::array<Service, kShares.size()> services;
   bool holding = false;
   std::uint32_t until_poll = 0; // receives until the next look at the epoll

@@ -106,8 +106,8 @@ void Manager::Parts::execute(ipc::Plan plan) {
   // Before anybody is told: what an endpoint knows of, our successor must know of.
   if (plan.changed) save_manager();
   for (const ipc::Delivery& delivery : plan.deliveries) {
-    deliver(delivery);
     tap_as_wished(delivery);
+    deliver(delivery);
   }
   for (const ChannelId id : plan.drop) forget_channel(id);
 }

@@ -2,8 +2,8 @@
 //
 // The receiving process makes the copies (ipc/tap.hpp), the broker says where they go; here it is
 // remembered who wants them, so that a channel that opens later, or a receiver that begins again,
-// is recorded from its first message on: it is told of its recorder before the sender is told of
-// it.
+// is recorded from its first message on: the receiver hears of the recorder before it has the
+// channel.
 #include <algorithm>
 
 #include <spdlog/spdlog.h>
@@ -78,6 +78,7 @@ Result<TapStatus> Manager::Parts::tap(const Caller& caller, const TapRequest& re
   return status;
 }
 
+// Before this is delivered.
 void Manager::Parts::tap_as_wished(const ipc::Delivery& delivery) {
   if (tap_wishes.empty()) return;
   const auto* const opened = std::get_if<ipc::ChannelOpened>(&delivery.record);

@@ -81,6 +81,22 @@ TEST_F(Record, TakesAChannelThatOpensLaterFromItsFirstMessage) {
   EXPECT_EQ(trimmed(fresh.plugctl({"call", "counter_in", "?"}).out), "500 0 0");
 }
 
+TEST_F(Record, GoesOnThroughTheDeathOfTheReceiver) {
+  ASSERT_EQ(load_and_start("keeper").code, 0);
+  ASSERT_EQ(load_and_start("phoenix").code, 0);
+  auto running = recording("application:phoenix", {"--count", "4"});
+  ASSERT_EQ(daemon.plugctl({"send", "phoenix", "a"}).code, 0);
+  // The first process dies of it, the second one takes it once more, flagged.
+  ASSERT_EQ(daemon.plugctl({"send", "phoenix", "die as 1"}).code, 0);
+  ASSERT_EQ(daemon.plugctl({"send", "phoenix", "b"}).code, 0);
+  const Outcome recorded = running.get();
+  EXPECT_EQ(json(recorded.out, "messages"), "4") << recorded.err;
+  EXPECT_EQ(json(recorded.out, "missed"), "0");
+  const std::string bytes = read_text(file());
+  const auto first = bytes.find("die as 1");
+  EXPECT_NE(bytes.find("die as 1", first + 1), std::string::npos);
+}
+
 TEST_F(Record, IsOverriddenForOnePluginOnlyAndAudited) {
   ASSERT_EQ(load_and_start("counter_in").code, 0);
   ASSERT_EQ(load_and_start("counter_closed").code, 0);

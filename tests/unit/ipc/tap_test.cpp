@@ -130,6 +130,26 @@ TEST_F(Tap, CountsExactlyWhatARecorderHadNoRoomForByChannel) {
   EXPECT_EQ(accounted, sent);
 }
 
+TEST_F(Tap, OfAChannelThatIsToComeHasItsFirstMessage) {
+  board.tap(*a->open_channel("b", soon()), {9});
+  EXPECT_FALSE(*b->receive(kNoWait));
+  send(*a, ChannelId{1}, "one");
+  EXPECT_EQ(take(*b), "one");
+  b->flush();
+  ASSERT_EQ(copy(*recorder).payload, "one");
+  const auto c = open(plugin(3, "c"));
+  TapOpened record;
+  record.channel_id = 3; // the next one that the broker makes
+  record.tap_channel_id = 2;
+  board.say({2}, record);
+  const ChannelId channel = *c->open_channel("b", soon());
+  ASSERT_EQ(channel, ChannelId{3});
+  send(*c, channel, "first");
+  EXPECT_EQ(take(*b), "first");
+  b->flush();
+  EXPECT_EQ(copy(*recorder).payload, "first");
+}
+
 TEST_F(Tap, EndsWithTheRecorderAndTheReceiverGoesOn) {
   const ChannelId channel = *a->open_channel("b", soon());
   board.tap(channel, {9});
