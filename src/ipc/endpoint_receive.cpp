@@ -108,8 +108,11 @@ Endpoint::State::Next Endpoint::State::take_from(Receiving& from, Message& messa
   from.idle_bells = 0;
   if (view.info.generation == 0) view.info.generation = from.peer.generation.value;
   // The clock costs as much as the rest of this: of messages that come together every eighth looks.
-  if (from.untimed-- == 0) {
-    time_ns = clock.now();
+  // One that was sent after the last look did not lie there then (or its sender lies, at a look's
+  // cost).
+  const bool timed = from.untimed-- == 0;
+  if (timed || view.info.timestamp_ns > time_ns) time_ns = clock.now();
+  if (timed) {
     from.untimed = kMessagesPerLook;
     // A clock of another process, hostile perhaps: what comes from the future took no time.
     from.channel.ring().note_latency(

@@ -48,6 +48,27 @@ TEST_F(EndpointTest, SendsAndReceivesByName) {
   b->release(**message);
 }
 
+// Messages that lie in the ring together share a look at the clock, but never one from before they
+// were sent.
+TEST_F(EndpointTest, NothingIsReceivedBeforeItWasSent) {
+  constexpr std::uint64_t kClockError = 1000; // of FastClock, in nanoseconds
+  const auto a = open(plugin(1, "a"));
+  const auto b = open(plugin(2, "b"));
+  const ChannelId to_b = channel_to(*a, "b");
+  send(*a, to_b, "first");
+  send(*a, to_b, "second");
+  EXPECT_EQ(take(*b), "first");
+  const std::uint64_t later = monotonic_ns() + 100'000;
+  while (monotonic_ns() < later) {
+  }
+  send(*a, to_b, "third");
+  EXPECT_EQ(take(*b), "second");
+  auto third = b->receive(soon());
+  ASSERT_TRUE(third && *third);
+  EXPECT_GE((*third)->received_ns + kClockError, (*third)->info.timestamp_ns);
+  b->release(**third);
+}
+
 TEST_F(EndpointTest, OpensAChannelOnceAndSaysWhyItCannot) {
   const auto a = open(plugin(1, "a"));
   const auto b = open(plugin(2, "b"));
