@@ -87,6 +87,9 @@ struct Delivery {
   ChannelId fds_of;
 };
 
+// What an asker gets instead of what it asked for. [pure]
+[[nodiscard]] Delivery refusal(PluginId to, std::uint32_t sequence, const Error& why);
+
 struct Plan {
   std::vector<ChannelRecord> make; // make_channel_memory(ring_bytes), kept under its id
   std::vector<Delivery> deliveries;

@@ -210,13 +210,5 @@ int run(double seconds, std::uint64_t seed) {
 } // namespace mohhos::soak
 
 int main(int argc, char** argv) {
-  const double seconds = mohhos::soak::seconds_argument(argc, argv, 60);
-  const std::uint64_t seed =
-      argc > 2 ? std::strtoull(argv[2], nullptr, 10) : std::random_device{}() % 1'000'000;
-  try {
-    return mohhos::soak::run(seconds, seed);
-  } catch (const std::exception& failed) {
-    fmt::print(stderr, "manager: {}\n", failed.what());
-    return EXIT_FAILURE;
-  }
+  return mohhos::soak::run_with_seed("manager", argc, argv, mohhos::soak::run);
 }

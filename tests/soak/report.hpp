@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
+#include <random>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +22,20 @@ using Clock = std::chrono::steady_clock;
 // The one argument of every soak: how many seconds; 0: one round, as ctest runs it.
 inline double seconds_argument(int argc, char** argv, double otherwise) {
   return argc > 1 ? std::strtod(argv[1], nullptr) : otherwise;
+}
+
+// The main of a soak that draws lots: `[SECONDS [SEED]]`; the seed is printed with the report.
+inline int run_with_seed(const char* name, int argc, char** argv,
+                         int (*run)(double seconds, std::uint64_t seed)) {
+  const double seconds = seconds_argument(argc, argv, 60);
+  const std::uint64_t seed =
+      argc > 2 ? std::strtoull(argv[2], nullptr, 10) : std::random_device{}() % 1'000'000;
+  try {
+    return run(seconds, seed);
+  } catch (const std::exception& failed) {
+    fmt::print(stderr, "{}: {}\n", name, failed.what());
+    return EXIT_FAILURE;
+  }
 }
 
 class Report {

@@ -5,42 +5,21 @@
 
 #include <gtest/gtest.h>
 
+#include "endpoints.hpp"
 #include "ipc/tap.hpp"
 #include "ring_memory.hpp"
-#include "switchboard.hpp"
 
 namespace mohhos::ipc {
 namespace {
 
 using namespace std::chrono_literals;
 using testing::bytes_of;
+using testing::plugin;
+using testing::soon;
 using testing::text_of;
 
-Monotonic soon() {
-  return std::chrono::steady_clock::now() + 10s;
-}
-
-Party plugin(std::uint64_t id, std::string name) {
-  Party party{.id = {id},
-              .name = std::move(name),
-              .type = model::PluginType::Custom,
-              .generation = {1},
-              .capabilities = {},
-              .acl = {}};
-  party.acl.send_to = party.acl.receive_from = {"*"};
-  return party;
-}
-
-class Tap : public ::testing::Test {
+class Tap : public testing::EndpointTest {
 protected:
-  std::unique_ptr<Endpoint> open(Party party) { return *Endpoint::open(board.connect(party), {}); }
-  static std::string take(Endpoint& endpoint) {
-    auto message = endpoint.receive(soon());
-    if (!message || !*message) return "nothing";
-    std::string text = text_of((*message)->payload);
-    endpoint.release(**message);
-    return text;
-  }
   static void send(Endpoint& from, ChannelId channel, std::string_view text,
                    const Outgoing& about = {}) {
     const auto sent = from.send(channel, about, bytes_of(text), soon());
@@ -62,7 +41,6 @@ protected:
     return copy;
   }
 
-  testing::Switchboard board;
   std::unique_ptr<Endpoint> a = open(plugin(1, "a"));
   std::unique_ptr<Endpoint> b = open(plugin(2, "b"));
   std::unique_ptr<Endpoint> recorder = open({.id = {9},
