@@ -39,6 +39,8 @@ ROWS = [
     ("Messages per second, 64 B", "endpoint, batched", "flow", "endpoint, batched", "plain ring", ""),
     ("Messages per second, 64 B", "endpoint, batched, receiver sleeps", "flow", "endpoint, batched, receiver sleeps", "plain ring", ""),
     ("Messages per second, 64 B", "(plain ring, both indices cached)", "flow", "plain ring, both indices cached", "plain ring", ""),
+    ("Being recorded, 64 B", "endpoint that was recorded once", "taps", "recorded once", "never recorded", "≥ 0.95"),
+    ("Being recorded, 64 B", "endpoint that is being recorded", "taps", "being recorded", "never recorded", ""),
 ]
 NOISE = 0.05  # what 'does not fall' and 'at most' leave for the last digit of a median
 
@@ -88,7 +90,7 @@ def limit_rows(data):
         rows = {row["name"]: row for row in data.get("groups", {}).get(group, [])}
         if ours not in rows or limit not in rows:
             continue
-        show = rate if group == "flow" else nanoseconds
+        show = rate if group in ("flow", "taps") else nanoseconds
         a, b = rows[ours]["values"], rows[limit]["values"]
         lines.append(line(section, figure, show(median(a)), show(median(b)), limit, ratio_of(a, b), target))
     for fan in data.get("fan", []):

@@ -23,6 +23,7 @@
 #include "ours.hpp"
 #include "pair.hpp"
 #include "peers.hpp"
+#include "taps.hpp"
 
 namespace mohhos::bench {
 namespace {
@@ -91,6 +92,14 @@ Group flow() {
   add("endpoint", make<OurEndpoint<64>>(kSpinsAWhile));
   add("endpoint, batched", make<OurEndpoint<64, Publish::Batch>>(kSpinsAWhile));
   add("endpoint, batched, receiver sleeps", make<OurEndpoint<64, Publish::Batch>>(kSleepsAtOnce));
+  return group;
+}
+
+Group taps() {
+  Group group{.name = "taps", .kind = Kind::Flow, .slice = 3ms, .rows = {}};
+  group.rows.push_back(row("never recorded", make<OurTapped<64, Recording::Never>>()));
+  group.rows.push_back(row("recorded once", make<OurTapped<64, Recording::Once>>()));
+  group.rows.push_back(row("being recorded", make<OurTapped<64, Recording::Now>>()));
   return group;
 }
 
@@ -218,6 +227,7 @@ int run(const Options& options) {
     add(spinning, "spinning", 0.15);
     add(asleep, "asleep", 0.15);
     add(flow, "flow", 0.15);
+    add(taps, "taps", 0.05);
     add([] { return distribution(Waiting::Spins); }, "distribution", 0.1);
     add([] { return distribution(Waiting::Sleeps); }, "distribution", 0.15);
     add(sizes, "sizes", 0.2);

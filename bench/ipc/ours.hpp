@@ -168,16 +168,26 @@ public:
     return std::move(pair->second);
   }
   // From now on `from` can send to `to`, once both have looked at their links.
-  void open(PluginId from, PluginId to, std::uint64_t ring_bytes = ipc::kDefaultRing) {
+  ChannelId open(PluginId from, PluginId to, std::uint64_t ring_bytes = ipc::kDefaultRing,
+                 ipc::Lane lane = ipc::Lane::Normal) {
     const auto memory = ipc::make_channel_memory(ring_bytes);
     require(memory.has_value(), "make_channel_memory");
     ++channel_;
-    tell(from, to, ipc::Role::Send, ring_bytes, ipc::make_sender_end(*memory));
-    tell(to, from, ipc::Role::Receive, ring_bytes, ipc::make_receiver_end(*memory));
+    tell(from, to, ipc::Role::Send, ring_bytes, lane, ipc::make_sender_end(*memory));
+    tell(to, from, ipc::Role::Receive, ring_bytes, lane, ipc::make_receiver_end(*memory));
+    return ChannelId{channel_};
+  }
+  // Copies of what the receiver gets on this channel go to `copies` (0: nowhere any more).
+  void tap(PluginId receiver, ChannelId channel, ChannelId copies) {
+    ipc::TapOpened record;
+    record.channel_id = channel.value;
+    record.tap_channel_id = copies.value;
+    require(ipc::send_link_record(links_.at(receiver).get(), record).has_value(),
+            "a record for an endpoint");
   }
 
 private:
-  void tell(PluginId party, PluginId peer, ipc::Role role, std::uint64_t ring_bytes,
+  void tell(PluginId party, PluginId peer, ipc::Role role, std::uint64_t ring_bytes, ipc::Lane lane,
             const Result<ipc::ChannelEnd>& end) {
     require(end.has_value(), "the ends of a channel");
     ipc::ChannelOpened opened;
@@ -185,6 +195,7 @@ private:
     opened.peer_id = peer.value;
     opened.ring_bytes = ring_bytes;
     opened.role = role;
+    opened.lane = lane;
     opened.peer_generation = 1;
     opened.ring_generation = 1;
     put_text(opened.peer_name, "peer");
@@ -205,7 +216,7 @@ public:
   EndpointPair(std::chrono::microseconds spin, std::uint64_t ring_bytes) : spin_(spin) {
     for (const Side side : {Side::First, Side::Second})
       links_[index(side)] = exchange_.connect(party(side));
-    exchange_.open(party(Side::First), party(Side::Second), ring_bytes);
+    there_ = exchange_.open(party(Side::First), party(Side::Second), ring_bytes);
     exchange_.open(party(Side::Second), party(Side::First), ring_bytes);
   }
   void open(Side side) {
@@ -214,7 +225,7 @@ public:
     auto endpoint = ipc::Endpoint::open(std::move(links_[index(side)]), settings);
     require(endpoint.has_value(), "Endpoint::open");
     endpoint_ = *std::move(endpoint);
-    require(endpoint_->receive(ipc::kNoWait).has_value(), "the link");
+    (void)endpoint_->rest(ipc::kNoWait); // the link; a message of the other side may be there, too
     const auto channel = endpoint_->open_channel(party(other(side)), ipc::kNoWait);
     require(channel.has_value(), "the channel to the other side");
     channel_ = *channel;
@@ -235,8 +246,13 @@ public:
   }
   void release(const ipc::Message& message) { endpoint_->release(message); }
 
+  [[nodiscard]] static PluginId party(Side side) { return PluginId{index(side) + 1}; }
+  [[nodiscard]] ipc::Endpoint& endpoint() { return *endpoint_; }
+  [[nodiscard]] Exchange& exchange() { return exchange_; }
+  // From the first to the second.
+  [[nodiscard]] ChannelId there() const { return there_; }
+
 private:
-  static PluginId party(Side side) { return PluginId{index(side) + 1}; }
   static ipc::Outgoing outgoing(bool more) {
     ipc::Outgoing about;
     about.more = more;
@@ -247,6 +263,7 @@ private:
   std::array<sys::Fd, 2> links_;
   std::unique_ptr<ipc::Endpoint> endpoint_;
   ChannelId channel_;
+  ChannelId there_;
 };
 
 template <std::size_t Size, Publish Commit = Publish::Single>

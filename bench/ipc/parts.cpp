@@ -54,6 +54,12 @@ std::vector<Part> measure_parts() {
         word.store(1, std::memory_order_relaxed);
         ipc::store_load_fence();
       }));
+  add("a look at a word, as whether somebody records",
+      median_of([recorder = std::uint64_t{0}] mutable {
+        asm volatile("" : "+m"(recorder));
+        if (recorder != 0) [[unlikely]]
+          keep(recorder);
+      }));
   add("the tag of a position", median_of([&, position = std::uint64_t{0}]() mutable {
         keep(ipc::tag_of(position += ipc::kLine));
       }));
