@@ -283,6 +283,7 @@ Result<> JournalStore::commit() {
     done = fail_errno(fmt::format("the journal in {}", path_.native()));
   if (done && is_new && ::fsync(directory_.get()) != 0)
     done = fail_errno(fmt::format("the journal in {}", path_.native()));
+  if (done && is_new) removal_unsynced_ = false;
   if (!done) {
     give_up_uncommitted();
     return done;
@@ -355,10 +356,15 @@ void JournalStore::put_acks() {
   }
 }
 
+// One after the other, for the disk too: if an older one came back after a power cut without those
+// behind it, what these say of it (acknowledged, adopted) would be missing.
 void JournalStore::remove_segment(std::uint64_t number) {
   const auto found = segments_.find(number);
   if (found == segments_.end()) return;
   const std::string file = segment_file({number, found->second.key});
+  if (removal_unsynced_ && ::fsync(directory_.get()) != 0)
+    return remark(fail_errno(path_.native()).error().text);
+  removal_unsynced_ = true;
   if (::unlinkat(directory_.get(), file.c_str(), 0) != 0 && errno != ENOENT)
     return remark(fail_errno(fmt::format("{}/{}", path_.native(), file)).error().text);
   segments_.erase(found);

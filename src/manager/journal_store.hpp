@@ -149,7 +149,8 @@ private:
   std::uint64_t head_number_ = 0;
   std::uint64_t committed_ = 0; // bytes of it
   std::vector<std::byte> buffer_;
-  bool unsynced_ = false; // something was written since the last fdatasync
+  bool unsynced_ = false;         // something was written since the last fdatasync
+  bool removal_unsynced_ = false; // a file was removed since the last fsync of the directory
   LogId next_log_ = 1;
   std::uint64_t live_ = 0;
   std::optional<Error> failed_;   // what was appended since the last commit() is void
