@@ -1,5 +1,7 @@
 // What the SDK promises, between two plugins in their sandboxes: structs, protobuf, coroutines,
 // zero copy, and a typed no to what is wrong.
+#include <sstream>
+
 #include <gtest/gtest.h>
 
 #include "fixture.hpp"
@@ -40,6 +42,22 @@ TEST_F(Sdk, LoansAreSentOrTakenBack) {
   // 3,000,000 (its ring is as large as its manifest says) + 12 + 2 bytes: neither the forgotten
   // loan nor the one that was replaced.
   EXPECT_EQ(ask("zero copy"), "3 of 3000014, late: " + std::to_string(MOHHOS_E_BAD_STATE));
+}
+
+// `huge_pages = true` in the manifest. Few systems give any to shared memory by themselves; the
+// machine of tools/vm does.
+TEST_F(Sdk, ALargeRingLiesInHugePagesWhereTheSystemHasSome) {
+  const std::string mode = read_text("/sys/kernel/mm/transparent_hugepage/shmem_enabled");
+  if (mode.empty() || mode.find("[never]") != std::string::npos ||
+      mode.find("[deny]") != std::string::npos)
+    GTEST_SKIP() << "this system gives no huge pages to shared memory: " << mode;
+  (void)ask("zero copy"); // 3 MB, through a ring of 4 MiB
+  std::istringstream maps(
+      read_text("/proc/" + daemon.value({"info", "surveyor"}, "pid") + "/smaps"));
+  std::uint64_t huge_kib = 0;
+  for (std::string line; std::getline(maps, line);)
+    if (line.starts_with("ShmemPmdMapped:")) huge_kib += std::stoull(line.substr(15));
+  EXPECT_GE(huge_kib, 2048U);
 }
 
 TEST_F(Sdk, RequestsAreTakenBackAndBothSidesHear) {

@@ -2,7 +2,9 @@
 
 The record is that of QEMU's blklogwrites driver, in the form of the kernel's dm-log-writes: every write and every
 flush, in the order in which they were finished. A disk with a write cache promises nothing about a write until the
-next flush is done: up to there it may have kept it, lost it, or kept some of its sectors, in any order.
+next flush is done: up to there it may have kept it, lost it, or kept some of its sectors, in any order. One write is
+whole or not at all: that of the first block, with ext4's superblock, which ext4 itself relies on (it is written when
+a file system is mounted, past its journal).
 """
 import os
 import random
@@ -11,6 +13,7 @@ import struct
 from dataclasses import dataclass
 
 SECTOR = 512
+FIRST_BLOCK = 8  # sectors
 MAGIC = 0x6A736677736872
 FLUSH, FUA = 1, 2
 
@@ -96,7 +99,7 @@ class Disk:
             for number, entry in enumerate(self.cache):
                 data = self.data(entry)
                 whole = {"keeps all": True, "loses all": False, "loses one write": number != one}.get(way)
-                if whole is None and way == "keeps whole writes at random":
+                if whole is None and (way == "keeps whole writes at random" or entry.sector < FIRST_BLOCK):
                     whole = lots.random() < 0.5
                 for i in range(entry.sectors):
                     if not (whole if whole is not None else lots.random() < 0.5):
