@@ -350,7 +350,7 @@ def main():
         while number < 2 or time.monotonic() < until:
             number += 1
             soak.round(number, soak.lots.uniform(0.2, 1.5) if seconds == 0 else soak.lots.uniform(0.2, 8),
-                       12 if seconds == 0 else 200, float("inf") if number <= 2 else until)
+                       10 if seconds == 0 else 60, float("inf") if number <= 2 else until)
         return soak.report(began, seed)
 
 
