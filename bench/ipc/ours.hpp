@@ -7,11 +7,13 @@
 #include <chrono>
 #include <cstring>
 #include <map>
+#include <utility>
 #include <vector>
 
 #include "contestant.hpp"
 #include "ipc/channel.hpp"
 #include "ipc/endpoint.hpp"
+#include "ipc/gather.hpp"
 #include "ipc/layout.hpp"
 #include "ipc/link_codec.hpp"
 #include "ipc/shared_word.hpp"
@@ -71,18 +73,29 @@ public:
   template <Wait How>
   [[nodiscard]] ipc::View next() {
     ipc::View view;
-    while (receiver_->next(view) != ipc::RingReceiver::Outcome::Message) {
+    if (receiver_->next(view) != ipc::RingReceiver::Outcome::Message) {
       sender_->wake(); // owed before anybody waits
-      if constexpr (How == Wait::Spin)
-        ipc::spin_pause();
-      else
-        sleep();
+      if constexpr (How == Wait::Spin) look_away();
+      while (receiver_->next(view) != ipc::RingReceiver::Outcome::Message) {
+        if constexpr (How == Wait::Spin)
+          ipc::spin_pause();
+        else
+          sleep();
+      }
     }
+    ++received_;
     return view;
   }
   void release(const ipc::View& view) { receiver_->release(view); }
 
 private:
+  // As an Endpoint does.
+  void look_away() {
+    const auto pause = gather_.pause(std::exchange(received_, 0));
+    if (pause.count() == 0) return;
+    const auto end = std::chrono::steady_clock::now() + pause;
+    while (std::chrono::steady_clock::now() < end) ipc::spin_pause();
+  }
   void sleep() {
     ipc::RingReceiver& ring = receiver_->ring();
     ring.arm();
@@ -96,6 +109,8 @@ private:
   std::optional<ipc::SendingChannel> sender_;
   std::optional<ipc::ReceivingChannel> receiver_;
   std::optional<ipc::Waiter> waiter_;
+  ipc::Gather gather_;
+  std::uint64_t received_ = 0; // since the ring was last found empty
 };
 
 template <std::size_t Size, Wait How = Wait::Spin, Publish Commit = Publish::Single>

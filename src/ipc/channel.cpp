@@ -16,8 +16,18 @@ namespace {
 constexpr std::uint32_t kLookEvery = 64; // messages
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
-template <class Header>
-Result<sys::Fd> make_memory(const char* name, std::uint64_t size, const Header& header) {
+// How both headers begin; all the rest is 0, as new memory is. Written by itself, because the
+// gaps of a whole header would carry what lay on our stack into the memory of strangers.
+struct HeaderStart {
+  std::uint32_t magic = kRingMagic;
+  std::uint32_t version = kRingVersion;
+  std::uint64_t capacity = 0; // of a control memory: 0
+};
+static_assert(std::has_unique_object_representations_v<HeaderStart>);
+static_assert(offsetof(DataHeader, capacity) == offsetof(HeaderStart, capacity));
+static_assert(offsetof(Control, version) == offsetof(HeaderStart, version));
+
+Result<sys::Fd> make_memory(const char* name, std::uint64_t size, const HeaderStart& header) {
   TRY(sys::Fd fd, sys::make_memfd(name, 0400));
   if (::ftruncate(fd.get(), static_cast<off_t>(size)) != 0)
     return fail_errno(fmt::format("a memory of {} bytes", size));
@@ -112,8 +122,8 @@ Result<ChannelMemory> make_channel_memory(std::uint64_t ring_bytes) {
                 ring_bytes, kMinRing, kMaxRing);
   ChannelMemory memory;
   TRY(memory.data, make_memory("mohhos-ring", kHeaderPage + ring_bytes,
-                               DataHeader{.capacity = ring_bytes, .counters = {}}));
-  TRY(memory.control, make_memory("mohhos-ring-control", kHeaderPage, Control{}));
+                               HeaderStart{.capacity = ring_bytes}));
+  TRY(memory.control, make_memory("mohhos-ring-control", kHeaderPage, HeaderStart{}));
   TRY(memory.data_bell, make_doorbell());
   TRY(memory.space_bell, make_doorbell());
   return memory;

@@ -11,6 +11,7 @@
 #include "ipc/calls.hpp"
 #include "ipc/channel.hpp"
 #include "ipc/endpoint.hpp"
+#include "ipc/gather.hpp"
 #include "ipc/linger.hpp"
 #include "ipc/waiter.hpp"
 #include "model/messaging.hpp"
@@ -224,6 +225,8 @@ struct Endpoint::State {
   bool holding = false;
   std::uint32_t until_poll = 0; // receives until the next look at the epoll
   Linger linger;
+  Gather gather;
+  std::uint64_t gathered = 0; // counters.received when the rings were last found empty
   bool woken = false; // by wake_by()'s eventfd
 
   Calls<AnswerCallback> calls;

@@ -1,5 +1,6 @@
 // Waiting: look at the rings for a while, then arm them and sleep.
 #include <algorithm>
+#include <utility>
 
 #include "ipc/endpoint_state.hpp"
 #include "ipc/shared_word.hpp"
@@ -103,7 +104,11 @@ bool Endpoint::State::look_before_sleep(Monotonic time, Monotonic deadline) {
   const auto extra = linger.time();
   const auto look = std::max(settings.spin, extra);
   if (look.count() == 0) return false;
-  const bool found = spin(std::min(deadline, time + look));
+  const Monotonic until = std::min(deadline, time + look);
+  const auto pause = gather.pause(counters.received - std::exchange(gathered, counters.received));
+  for (const Monotonic end = std::min(until, time + pause); pause.count() != 0 && now() < end;)
+    spin_pause();
+  const bool found = spin(until);
   if (extra.count() > 0 && settings.spin < extra) found ? linger.found() : linger.in_vain();
   return found;
 }

@@ -1,9 +1,12 @@
+#include <algorithm>
+#include <array>
 #include <fcntl.h>
 #include <fstream>
 #include <functional>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -46,6 +49,26 @@ TEST(Channel, RefusesSizesThatAreNoRings) {
   for (const std::uint64_t size :
        {std::uint64_t{0}, std::uint64_t{64}, std::uint64_t{5000}, kMaxRing * 2, UINT64_MAX})
     EXPECT_EQ(make_channel_memory(size).error().code, Code::Invalid);
+}
+
+// Leaves something else than zeros where the next function's variables will lie.
+[[gnu::noinline]] void soil_the_stack() {
+  std::array<volatile unsigned char, 16384> soil;
+  for (volatile unsigned char& byte : soil) byte = 0xA5;
+}
+
+TEST(Channel, NewMemoryHoldsItsHeaderAndNothingOfItsMaker) {
+  soil_the_stack();
+  const auto memory = make_channel_memory(kMinRing);
+  ASSERT_TRUE(memory);
+  const auto behind_the_header = [](const sys::Fd& fd) {
+    std::vector<unsigned char> bytes(kHeaderPage);
+    EXPECT_EQ(::pread(fd.get(), bytes.data(), bytes.size(), 0),
+              static_cast<ssize_t>(bytes.size()));
+    return std::count_if(bytes.begin() + 16, bytes.end(), [](unsigned char b) { return b != 0; });
+  };
+  EXPECT_EQ(behind_the_header(memory->data), 0);
+  EXPECT_EQ(behind_the_header(memory->control), 0);
 }
 
 TEST(Channel, NobodyCanResizeOrUnsealTheMemory) {
