@@ -121,8 +121,8 @@ Result<ChannelMemory> make_channel_memory(std::uint64_t ring_bytes) {
     return fail(Code::Invalid, "a ring of {} bytes: a power of two between {} and {} is needed",
                 ring_bytes, kMinRing, kMaxRing);
   ChannelMemory memory;
-  TRY(memory.data, make_memory("mohhos-ring", kHeaderPage + ring_bytes,
-                               HeaderStart{.capacity = ring_bytes}));
+  TRY(memory.data,
+      make_memory("mohhos-ring", kHeaderPage + ring_bytes, HeaderStart{.capacity = ring_bytes}));
   TRY(memory.control, make_memory("mohhos-ring-control", kHeaderPage, HeaderStart{}));
   TRY(memory.data_bell, make_doorbell());
   TRY(memory.space_bell, make_doorbell());

@@ -309,7 +309,7 @@ void Endpoint::State::end_sending(ChannelId id, Error why) {
 }
 
 // A ring that did not move from one look to the next is idle.
-void Endpoint::State::return_idle_memory(Monotonic time) {
+void Endpoint::State::return_idle_memory() {
   bool used = sent_lately;
   sent_lately = false;
   for (auto& [id, out] : sending) {
@@ -323,7 +323,8 @@ void Endpoint::State::return_idle_memory(Monotonic time) {
       used = true;
     }
   }
-  idle_look = used ? time + settings.idle_after : Monotonic::max();
+  idle_look = IdleLook::None;
+  sent_lately = used; // so that the next wait plans another look
 }
 
 } // namespace mohhos::ipc

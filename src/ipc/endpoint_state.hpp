@@ -81,6 +81,9 @@ inline constexpr std::array<std::uint32_t, 5> kShares = {1024, 64, 16, 4, 1};
   return 3;
 }
 
+// For rings that are idle: nobody needs it, the timer runs, it has run out.
+enum class IdleLook : std::uint8_t { None, Planned, Due };
+
 struct FinishedCall {
   AnswerCallback callback;
   Error why;
@@ -99,7 +102,7 @@ using GroupKey = std::pair<GroupKind, std::uint32_t>;
 inline constexpr auto kOpenTime =
     std::chrono::seconds(2); // for the manager's answer, where the caller gives none
 
-inline constexpr std::uint32_t kSpinsPerPoll = 64; // looks at the rings for each look at the epoll
+inline constexpr std::uint32_t kSpinsPerPoll = 256; // looks at the rings for each look at the epoll
 
 // A call that waits this long tells the manager, which knows whether it can ever end.
 inline constexpr auto kTellWaiting = std::chrono::milliseconds(5);
@@ -143,7 +146,7 @@ struct Endpoint::State {
   void look_at_receivers() noexcept;
   [[nodiscard]] Result<> sync_ring(ChannelId id, Monotonic deadline);
   // Memory of rings that have been idle since the last time.
-  void return_idle_memory(Monotonic now);
+  void return_idle_memory();
 
   // endpoint_receive.cpp
   enum class Next : std::uint8_t { Message, Again, Nothing };
@@ -182,9 +185,12 @@ struct Endpoint::State {
   // Spins, then sleeps, until there may be something to do; false when the deadline has passed.
   [[nodiscard]] bool wait(Monotonic deadline);
   [[nodiscard]] bool spin(Monotonic until);
-  [[nodiscard]] bool look_before_sleep(Monotonic time, Monotonic deadline);
-  void sleep(Monotonic deadline);
-  [[nodiscard]] Monotonic own_deadline() const;
+  [[nodiscard]] bool look_before_sleep(Monotonic& time, Monotonic deadline);
+  static void look_away(Monotonic until);
+  [[nodiscard]] Monotonic sleep(Monotonic time, Monotonic deadline);
+  void plan_idle_look();
+  template <class Work>
+  void each_active(const Receiving* only, Work work);
 
   // endpoint_calls.cpp
   void fail_calls(PluginId peer, const Error& why);
@@ -215,7 +221,7 @@ struct Endpoint::State {
   Sending* last_sending = nullptr;
   std::vector<ChannelId> unlooked; // channels that owe a look at their receiver
   bool sent_lately = false;        // since the last look for idle rings
-  Monotonic idle_look = Monotonic::max();
+  IdleLook idle_look = IdleLook::None;
 
   std::unordered_map<std::uint64_t, std::unique_ptr<Receiving>> receiving;
   Receiving* last_receiving = nullptr;
@@ -227,7 +233,7 @@ struct Endpoint::State {
   Linger linger;
   Gather gather;
   std::uint64_t gathered = 0; // counters.received when the rings were last found empty
-  bool woken = false; // by wake_by()'s eventfd
+  bool woken = false;         // by wake_by()'s eventfd
 
   Calls<AnswerCallback> calls;
   std::uint64_t blocking_call = 0; // the number of the one that call_and_wait() waits for

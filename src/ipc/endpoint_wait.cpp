@@ -1,6 +1,5 @@
 // Waiting: look at the rings for a while, then arm them and sleep.
 #include <algorithm>
-#include <utility>
 
 #include "ipc/endpoint_state.hpp"
 #include "ipc/shared_word.hpp"
@@ -27,6 +26,8 @@ bool Endpoint::State::note(std::span<const Wake> wakes) {
       read_link();
     } else if (wake.kind == WakeKind::Other) {
       woken = true;
+    } else if (wake.kind == WakeKind::Timer) {
+      idle_look = IdleLook::Due;
     } else if (wake.kind == WakeKind::Data) {
       Receiving* const channel = find_receiving(ChannelId{wake.channel});
       if (channel == nullptr) continue;
@@ -53,27 +54,25 @@ bool Endpoint::State::anything_ready() {
   });
 }
 
-bool Endpoint::State::arm(const Receiving* only) {
-  std::vector<Receiving*> chosen;
+template <class Work>
+void Endpoint::State::each_active(const Receiving* only, Work work) {
   for (const Service& service : served())
     for (Receiving* const channel : service.active)
-      if (only == nullptr || channel == only) chosen.push_back(channel);
-  for (Receiving* const channel : chosen) channel->channel.ring().arm();
-  store_load_fence(); // the senders: commit(), fence, load of armed in must_wake()
-  const bool ready = only != nullptr ? has_work(*only) : anything_ready();
-  for (Receiving* const channel : chosen) {
-    if (ready) channel->channel.ring().disarm();
-    channel->active = ready;
-  }
-  if (!ready)
-    for (Service& service : served())
-      std::erase_if(service.active, [](const Receiving* channel) { return !channel->active; });
-  return !ready;
+      if (only == nullptr || channel == only) work(*channel);
 }
 
-// What we have to do ourselves, whoever rings or not.
-Monotonic Endpoint::State::own_deadline() const {
-  return std::min(calls.next_deadline(), idle_look);
+bool Endpoint::State::arm(const Receiving* only) {
+  each_active(only, [](Receiving& channel) { channel.channel.ring().arm(); });
+  store_load_fence(); // the senders: commit(), fence, load of armed in must_wake()
+  const bool ready = only != nullptr ? has_work(*only) : anything_ready();
+  each_active(only, [ready](Receiving& channel) {
+    if (ready) channel.channel.ring().disarm();
+    channel.active = ready;
+  });
+  if (ready) return false;
+  for (Service& service : served())
+    std::erase_if(service.active, [](const Receiving* channel) { return !channel->active; });
+  return true;
 }
 
 bool Endpoint::State::any_ring_ready() {
@@ -96,8 +95,8 @@ bool Endpoint::State::spin(Monotonic until) {
   }
 }
 
-// True: something came while we looked.
-bool Endpoint::State::look_before_sleep(Monotonic time, Monotonic deadline) {
+// True: something came while we looked. `time` is now, before and afterwards.
+bool Endpoint::State::look_before_sleep(Monotonic& time, Monotonic deadline) {
   const bool polls =
       std::ranges::any_of(served(), [](const Service& service) { return !service.active.empty(); });
   if (!polls) return false;
@@ -105,32 +104,44 @@ bool Endpoint::State::look_before_sleep(Monotonic time, Monotonic deadline) {
   const auto look = std::max(settings.spin, extra);
   if (look.count() == 0) return false;
   const Monotonic until = std::min(deadline, time + look);
-  const auto pause = gather.pause(counters.received - std::exchange(gathered, counters.received));
-  for (const Monotonic end = std::min(until, time + pause); pause.count() != 0 && now() < end;)
-    spin_pause();
+  look_away(std::min(until, time + gather.pause(counters.received - gathered)));
+  gathered = counters.received;
   const bool found = spin(until);
   if (extra.count() > 0 && settings.spin < extra) found ? linger.found() : linger.in_vain();
+  time = now();
   return found;
 }
 
-void Endpoint::State::sleep(Monotonic deadline) {
-  const Monotonic begin = now();
-  if (begin >= deadline || !arm()) return;
+void Endpoint::State::look_away(Monotonic until) {
+  while (now() < until) spin_pause();
+}
+
+// Returns what time it is afterwards.
+Monotonic Endpoint::State::sleep(Monotonic time, Monotonic deadline) {
+  if (time >= deadline || !arm()) return time;
   ++counters.sleeps;
-  if (note(waiter.wait(std::min(deadline, own_deadline())))) linger.woken_after(now() - begin);
+  const bool rung = note(waiter.wait(std::min(deadline, calls.next_deadline())));
+  const Monotonic awake = now();
+  if (rung) linger.woken_after(awake - time);
+  return awake;
+}
+
+void Endpoint::State::plan_idle_look() {
+  if (!sent_lately || idle_look != IdleLook::None) return;
+  if (waiter.set_timer(settings.idle_after)) idle_look = IdleLook::Planned;
 }
 
 bool Endpoint::State::wait(Monotonic deadline) {
   look_at_receivers();
+  Monotonic time = now();
   if (deadline == kNoWait) {
     (void)note(waiter.wait(kNoWait));
-  } else if (const Monotonic time = now(); time < deadline) {
-    if (sent_lately && idle_look == Monotonic::max()) idle_look = time + settings.idle_after;
+  } else if (time < deadline) {
+    plan_idle_look();
     if (look_before_sleep(time, deadline)) return true;
-    sleep(deadline);
+    time = sleep(time, deadline);
   }
-  const Monotonic time = now();
-  if (time >= idle_look) return_idle_memory(time);
+  if (idle_look == IdleLook::Due) return_idle_memory();
   expire(time);
   return time < deadline || anything_ready();
 }
@@ -150,10 +161,11 @@ int Endpoint::wait_fd() const {
 }
 bool Endpoint::prepare_wait() {
   state_->look_at_receivers();
+  state_->plan_idle_look();
   return state_->arm();
 }
 Monotonic Endpoint::next_deadline() const {
-  return state_->own_deadline();
+  return state_->calls.next_deadline();
 }
 
 } // namespace mohhos::ipc

@@ -3,16 +3,17 @@
 #include <algorithm>
 #include <chrono>
 #include <sys/epoll.h>
+#include <sys/timerfd.h>
 
 namespace mohhos::ipc {
 namespace {
 
 // Kind and channel in epoll's 64 bits; link_codec bounds channel ids far below.
 std::uint64_t pack(WakeKind kind, std::uint64_t channel) {
-  return channel << 2 | static_cast<std::uint64_t>(kind);
+  return channel << 3 | static_cast<std::uint64_t>(kind);
 }
 Wake unpack(std::uint64_t data) {
-  return {static_cast<WakeKind>(data & 3U), data >> 2};
+  return {static_cast<WakeKind>(data & 7U), data >> 3};
 }
 
 Result<> add(const sys::Fd& epoll, int fd, std::uint32_t events, std::uint64_t data) {
@@ -51,6 +52,21 @@ void Waiter::remove_bell(int bell) noexcept {
 
 void Waiter::forget_link(int link) noexcept {
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, link, nullptr);
+}
+
+Result<> Waiter::set_timer(std::chrono::nanoseconds after) {
+  if (!timer_) {
+    timer_ = sys::Fd(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+    if (!timer_) return fail_errno("timerfd_create");
+    // Edge-triggered, so nobody needs to read it: setting it anew makes it quiet.
+    TRY(add(epoll_, timer_.get(), EPOLLIN | EPOLLET, pack(WakeKind::Timer, 0)));
+  }
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(after);
+  itimerspec spec{};
+  spec.it_value.tv_sec = seconds.count();
+  spec.it_value.tv_nsec = std::max<std::int64_t>((after - seconds).count(), 1); // 0 would be never
+  if (::timerfd_settime(timer_.get(), 0, &spec, nullptr) != 0) return fail_errno("timerfd_settime");
+  return {};
 }
 
 std::span<const Wake> Waiter::wait(Monotonic deadline) {

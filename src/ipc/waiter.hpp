@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <span>
 
@@ -12,7 +13,7 @@
 
 namespace mohhos::ipc {
 
-enum class WakeKind : std::uint8_t { Link = 0, Data = 1, Space = 2, Other = 3 };
+enum class WakeKind : std::uint8_t { Link = 0, Data = 1, Space = 2, Other = 3, Timer = 4 };
 struct Wake {
   WakeKind kind{};
   std::uint64_t channel = 0;
@@ -27,6 +28,10 @@ public:
   // A link that is at its end would be reported again and again. [any]
   void forget_link(int link) noexcept;
 
+  // One wake of kind Timer after this time; a second call moves it. For what is not urgent: a
+  // deadline of wait() costs each sleep 300 ns, this costs a system call when it is set. [any]
+  [[nodiscard]] Result<> set_timer(std::chrono::nanoseconds after);
+
   // What rang, at most 16 of them; waits until `deadline` at the latest. The span lives until the
   // next wait(). [any]
   [[nodiscard]] std::span<const Wake> wait(Monotonic deadline);
@@ -35,6 +40,7 @@ public:
 private:
   explicit Waiter(sys::Fd epoll) : epoll_(std::move(epoll)) {}
   sys::Fd epoll_;
+  sys::Fd timer_; // made when first set
   std::array<Wake, 16> wakes_{};
 };
 

@@ -63,8 +63,7 @@ TEST(Channel, NewMemoryHoldsItsHeaderAndNothingOfItsMaker) {
   ASSERT_TRUE(memory);
   const auto behind_the_header = [](const sys::Fd& fd) {
     std::vector<unsigned char> bytes(kHeaderPage);
-    EXPECT_EQ(::pread(fd.get(), bytes.data(), bytes.size(), 0),
-              static_cast<ssize_t>(bytes.size()));
+    EXPECT_EQ(::pread(fd.get(), bytes.data(), bytes.size(), 0), static_cast<ssize_t>(bytes.size()));
     return std::count_if(bytes.begin() + 16, bytes.end(), [](unsigned char b) { return b != 0; });
   };
   EXPECT_EQ(behind_the_header(memory->data), 0);
