@@ -46,16 +46,11 @@ struct Peer {
   Generation generation;
 };
 
-// A message out of a channel. `info` is a private copy. `payload` is the sender's memory, seen
-// read-only: the sender can still change it, so copy() what you parse. Valid until release().
-struct Message {
-  MessageInfo info;
+// A message out of a channel, with what the channel knows of it.
+struct Message : View {
   PluginId sender;
   ChannelId channel;
-  std::span<const std::byte> payload;
   std::uint64_t received_ns = 0; // CLOCK_MONOTONIC, when it was taken out of the ring
-  std::uint64_t end = 0;         // Endpoint's own
-  std::uint64_t number = 0;      // Endpoint's own
 
   [[nodiscard]] std::vector<std::byte> copy() const { return {payload.begin(), payload.end()}; }
 };

@@ -92,8 +92,7 @@ Endpoint::State::Next Endpoint::State::next_of(Service& service, Message& messag
 }
 
 Endpoint::State::Next Endpoint::State::take_from(Receiving& from, Message& message) {
-  View view;
-  switch (from.channel.next(view)) {
+  switch (from.channel.next(message)) {
   case RingReceiver::Outcome::Message: break;
   case RingReceiver::Outcome::Broken:
     break_receiving(from, from.channel.ring().breach());
@@ -106,36 +105,32 @@ Endpoint::State::Next Endpoint::State::take_from(Receiving& from, Message& messa
   }
   ++counters.received;
   from.idle_bells = 0;
-  if (view.info.generation == 0) view.info.generation = from.peer.generation.value;
+  if (message.info.generation == 0) message.info.generation = from.peer.generation.value;
   // The clock costs as much as the rest of this: of messages that come together every eighth looks.
   // One that was sent after the last look did not lie there then (or its sender lies, at a look's
   // cost).
   const bool timed = from.untimed-- == 0;
-  if (timed || view.info.timestamp_ns > time_ns) time_ns = clock.now();
+  if (timed || message.info.timestamp_ns > time_ns) time_ns = clock.now();
   if (timed) {
     from.untimed = kMessagesPerLook;
     // A clock of another process, hostile perhaps: what comes from the future took no time.
     from.channel.ring().note_latency(
-        time_ns > view.info.timestamp_ns ? time_ns - view.info.timestamp_ns : 0);
+        time_ns > message.info.timestamp_ns ? time_ns - message.info.timestamp_ns : 0);
   }
-  message = {.info = view.info,
-             .sender = from.peer.id,
-             .channel = from.id,
-             .payload = view.payload,
-             .received_ns = time_ns,
-             .end = view.end,
-             .number = view.number};
+  message.sender = from.peer.id;
+  message.channel = from.id;
+  message.received_ns = time_ns;
   if (from.tap) [[unlikely]]
     copy_to_tap(from, message);
   if (from.lane == Lane::Reply &&
-      (view.info.type != MessageType::DataResponse || view.info.correlation == 0)) {
-    release_own(from, view.end, view.number); // nobody will see it
+      (message.info.type != MessageType::DataResponse || message.info.correlation == 0)) {
+    release_own(from, message.end, message.number); // nobody will see it
     break_receiving(from, Breach::NotAReply);
     return Next::Nothing;
   }
-  if (view.info.correlation != 0 && take_itself(from, message)) [[unlikely]]
+  if (message.info.correlation != 0 && take_itself(from, message)) [[unlikely]]
     return Next::Again;
-  from.held_end = view.end;
+  from.held_end = message.end;
   from.own_waits = false; // it lies before this one
   return Next::Message;
 }
@@ -286,8 +281,10 @@ void Endpoint::release(const Message& message) {
 
 // --- receive ---
 
+// `result` is the caller's own place: the message is written there once, and copied nowhere.
 Result<std::optional<Message>> Endpoint::receive(Monotonic deadline) {
   State& state = *state_;
+  Result<std::optional<Message>> result(std::in_place, std::in_place);
   if (!state.unlooked.empty()) state.look_at_receivers();
   bool busy = false; // with what the owner does not see
   for (;;) {
@@ -296,20 +293,24 @@ Result<std::optional<Message>> Endpoint::receive(Monotonic deadline) {
       (void)state.note(state.waiter.wait(kNoWait));
       const Monotonic time = now();
       state.expire(time);
-      if (busy && time >= deadline) return std::nullopt; // a flood of it must not hold the owner
+      if (busy && time >= deadline) break; // a flood of it must not hold the owner
     }
-    if (state.deliver() && std::exchange(state.interrupted, false)) return std::nullopt;
-    Message message;
-    switch (state.next_message(message)) {
-    case State::Next::Message: return message;
-    case State::Next::Again: busy = true; break;
-    case State::Next::Nothing:
-      if (state.link_error && state.records.empty()) return std::unexpected(*state.link_error);
-      if (!state.wait(deadline)) return std::nullopt;
+    if (state.deliver() && std::exchange(state.interrupted, false)) break;
+    const State::Next next = state.next_message(**result);
+    if (next == State::Next::Message) return result;
+    if (next == State::Next::Again) {
+      busy = true;
+    } else if (state.link_error && state.records.empty()) {
+      result = std::unexpected(*state.link_error);
+      return result;
+    } else if (!state.wait(deadline)) {
+      break;
     }
-    if (std::exchange(state.interrupted, false)) return std::nullopt;
-    if (std::exchange(state.woken, false)) return std::nullopt;
+    if (std::exchange(state.interrupted, false)) break;
+    if (std::exchange(state.woken, false)) break;
   }
+  *result = std::nullopt;
+  return result;
 }
 
 void Endpoint::hold_messages(bool hold) {

@@ -113,24 +113,33 @@ std::optional<Lane> Endpoint::lane(ChannelId channel) const {
 
 // --- loan, commit ---
 
+// `bytes` is the caller's own place: the span is written there once, and copied nowhere.
 Result<std::span<std::byte>> Endpoint::loan(ChannelId channel, std::uint32_t size,
                                             const Outgoing& about, Monotonic deadline) {
-  Sending* const base = state_->find_sending(channel);
+  Result<std::span<std::byte>> bytes(std::in_place);
+  auto lent = state_->lend(channel, size, about, deadline, *bytes);
+  if (!lent) [[unlikely]]
+    bytes = std::unexpected(std::move(lent).error());
+  return bytes;
+}
+
+Result<> Endpoint::State::lend(ChannelId channel, std::uint32_t size, const Outgoing& about,
+                               Monotonic deadline, std::span<std::byte>& bytes) {
+  Sending* const base = find_sending(channel);
   if (base == nullptr) return fail(Code::PeerGone, "channel {} has ended", channel.value);
   Sending* out = base;
   if (about.priority != Priority::Normal && base->lane == Lane::Normal) [[unlikely]] {
-    TRY(out, state_->lane_beside(*base, static_cast<Lane>(about.priority), deadline));
+    TRY(out, lane_beside(*base, static_cast<Lane>(about.priority), deadline));
   }
   if (about.durable && out->lane == Lane::Lossy) [[unlikely]]
     return fail(Code::Invalid, "an event that may be lost cannot be durable");
   base->lent = out->id;
   out->more = about.more;
   out->durable = about.durable;
-  std::span<std::byte> bytes;
   if (out->channel.ring().loan(size, about, bytes) != RingSender::Outcome::Ok) [[unlikely]]
-    TRY(state_->wait_for_space(out->id, size, about, deadline, bytes));
+    TRY(wait_for_space(out->id, size, about, deadline, bytes));
   out->loan_open = true;
-  return bytes;
+  return {};
 }
 
 Error Endpoint::State::break_sending(Sending& out) {

@@ -136,6 +136,8 @@ struct Endpoint::State {
   [[nodiscard]] Result<ChannelId> open_channel(const OpenChannel& question, Monotonic deadline);
   // The ring of this lane beside `base`, opened the first time.
   [[nodiscard]] Result<Sending*> lane_beside(Sending& base, Lane lane, Monotonic deadline);
+  [[nodiscard]] Result<> lend(ChannelId channel, std::uint32_t size, const Outgoing& about,
+                              Monotonic deadline, std::span<std::byte>& bytes);
   [[nodiscard]] Result<> wait_for_space(ChannelId id, std::uint32_t size, const Outgoing& about,
                                         Monotonic deadline, std::span<std::byte>& bytes);
   std::uint64_t commit(Sending& out);

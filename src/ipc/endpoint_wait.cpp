@@ -95,7 +95,7 @@ bool Endpoint::State::spin(Monotonic until) {
   }
 }
 
-// True: something came while we looked. `time` is now, before and afterwards.
+// True: something came while we looked. False: `time` is now again.
 bool Endpoint::State::look_before_sleep(Monotonic& time, Monotonic deadline) {
   const bool polls =
       std::ranges::any_of(served(), [](const Service& service) { return !service.active.empty(); });
@@ -108,7 +108,7 @@ bool Endpoint::State::look_before_sleep(Monotonic& time, Monotonic deadline) {
   gathered = counters.received;
   const bool found = spin(until);
   if (extra.count() > 0 && settings.spin < extra) found ? linger.found() : linger.in_vain();
-  time = now();
+  if (!found) time = now();
   return found;
 }
 

@@ -66,6 +66,15 @@ struct MessageInfo {
   std::uint64_t attachment = 0;
 };
 
+// A message in its ring: `info` is a private copy, `payload` lies in memory that the sender can
+// still write. Copy what you parse. Valid until released.
+struct View {
+  MessageInfo info;
+  std::span<const std::byte> payload;
+  std::uint64_t end = 0;    // position behind the record
+  std::uint64_t number = 0; // of the messages that this receiver took out, the how many-th
+};
+
 // CLOCK_MONOTONIC in nanoseconds: the unit of timestamps and deadlines in records.
 using mohhos::monotonic_ns;
 

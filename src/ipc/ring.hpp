@@ -136,15 +136,6 @@ struct ReceiverMemory {
   std::uint64_t capacity = 0;
 };
 
-// A message in the ring: `info` is a private copy, `payload` lies in memory that the sender can
-// still write. Copy what you parse. Valid until released.
-struct View {
-  MessageInfo info;
-  std::span<const std::byte> payload;
-  std::uint64_t end = 0;    // position behind the record
-  std::uint64_t number = 0; // of the messages that this receiver took out, the how many-th
-};
-
 class RingReceiver {
 public:
   // Goes on at the tail that the receiver before left: what it had not released comes again, and

@@ -89,7 +89,12 @@ RingReceiver::Outcome RingReceiver::next(View& view) noexcept {
 }
 
 bool RingReceiver::ready() const noexcept {
-  return breach_ == Breach::None && load_acquire(&header_at(at(read_))->publish) != 0;
+  if (breach_ != Breach::None) return false;
+  const std::byte* const record = at(read_);
+  const std::uint64_t raw = load_acquire(&header_at(record)->publish);
+  // Its second line comes while the way to next() is walked.
+  if (PublishWord::unpack(raw).extent() > kLine) __builtin_prefetch(record + kLine);
+  return raw != 0;
 }
 
 void RingReceiver::release(std::uint64_t end, std::uint64_t number) noexcept {
