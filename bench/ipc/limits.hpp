@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/fast_clock.hpp"
 #include "contestant.hpp"
 #include "ipc/shared_word.hpp"
 #include "payload.hpp"
@@ -98,11 +99,44 @@ private:
 
 inline constexpr std::uint64_t kSlots = 2048; // a multiple of every batch
 
-// The textbook ring: fixed slots, a head and a tail index, no header, no timestamp, no check, and
-// nobody is ever woken. Batch: the head is published once for so many messages. Cached: the
-// receiver remembers the head too, so that in a flow it looks at the sender's line once for many
-// messages.
-template <std::size_t Size, std::uint64_t Batch = 1, bool Cached = false>
+// What lies in a slot: nothing but the payload …
+template <std::size_t Payload>
+class Bare {
+public:
+  static constexpr std::size_t kSize = Payload;
+  void write(void* slot) { fill<Payload>(slot); }
+  unsigned read(const void* slot) { return look<Payload>(slot); }
+};
+// … or what US-004 wants beside it: type, size and the time when it was sent, which the receiver
+// holds against its own clock once in eight messages, as an Endpoint does.
+template <std::size_t Payload>
+class Headed {
+public:
+  static constexpr std::size_t kSize = 16 + Payload;
+  void write(void* slot) {
+    const std::array<std::uint64_t, 2> header = {Payload, clock_.now()};
+    std::memcpy(slot, header.data(), sizeof header);
+    fill<Payload>(static_cast<unsigned char*>(slot) + sizeof header);
+  }
+  unsigned read(const void* slot) {
+    std::array<std::uint64_t, 2> header{};
+    std::memcpy(header.data(), slot, sizeof header);
+    if (++read_ % 8 == 0) latest_ = clock_.now() - header[1];
+    return look<Payload>(static_cast<const unsigned char*>(slot) + sizeof header) +
+           static_cast<unsigned>(header[0] + latest_);
+  }
+
+private:
+  FastClock clock_;
+  std::uint64_t read_ = 0;
+  std::uint64_t latest_ = 0;
+};
+
+// The textbook ring: fixed slots, a head and a tail index, no check, and nobody is ever woken.
+// Batch: the head is published once for so many messages. Cached: the receiver remembers the head
+// too, so that in a flow it looks at the sender's line once for many messages.
+template <std::size_t Size, std::uint64_t Batch = 1, bool Cached = false,
+          class Content = Bare<Size>>
 class HeadTailRing {
 public:
   std::optional<std::string> open(Side side) {
@@ -126,7 +160,7 @@ public:
       if (head_seen_ != taken_) break;
       ipc::spin_pause();
     }
-    sum_ += look<Size>(in_->slots[taken_ % kSlots].data());
+    sum_ += content_.read(in_->slots[taken_ % kSlots].data());
     in_->tail.store(++taken_, std::memory_order_release);
   }
 
@@ -136,7 +170,7 @@ private:
       tail_seen_ = out_->tail.load(std::memory_order_acquire);
       if (sent_ - tail_seen_ == kSlots) ipc::spin_pause();
     }
-    fill<Size>(out_->slots[sent_ % kSlots].data());
+    content_.write(out_->slots[sent_ % kSlots].data());
     ++sent_;
   }
   void publish() { out_->head.store(sent_, std::memory_order_release); }
@@ -144,7 +178,7 @@ private:
   struct Ring {
     alignas(64) std::atomic<std::uint64_t> head = 0;
     alignas(64) std::atomic<std::uint64_t> tail = 0;
-    alignas(64) std::array<std::array<unsigned char, Size>, kSlots> slots = {};
+    alignas(64) std::array<std::array<unsigned char, Content::kSize>, kSlots> slots = {};
   };
   struct Rings {
     std::array<Ring, 2> ring;
@@ -156,6 +190,7 @@ private:
   std::uint64_t tail_seen_ = 0;
   std::uint64_t head_seen_ = 0;
   std::uint64_t taken_ = 0;
+  Content content_;
   unsigned sum_ = 0;
 };
 

@@ -83,8 +83,10 @@ Group flow() {
   add("plain ring", make<HeadTailRing<64>>());
   add("plain ring, batched", make<HeadTailRing<64, 16>>());
   add("plain ring, both indices cached", make<HeadTailRing<64, 1, true>>());
+  add("plain ring, with header and time", make<HeadTailRing<64, 1, false, Headed<64>>>());
   add("lap ring", make<LapRing<64>>());
   add("ring", make<OurRing<64>>());
+  add("ring 48", make<OurRing<48>>());
   add("ring, receiver not looked at", make<OurRing<64, Wait::Spin, Publish::Unlooked>>());
   add("ring, batched", make<OurRing<64, Wait::Spin, Publish::Batch>>());
   add("ring, receiver sleeps", make<OurRing<64, Wait::Sleep>>());

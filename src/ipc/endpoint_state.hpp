@@ -189,7 +189,8 @@ struct Endpoint::State {
   [[nodiscard]] bool spin(Monotonic until);
   [[nodiscard]] bool look_before_sleep(Monotonic& time, Monotonic deadline);
   static void look_away(Monotonic until);
-  [[nodiscard]] Monotonic sleep(Monotonic time, Monotonic deadline);
+  void sleep(Monotonic time, Monotonic deadline);
+  [[nodiscard]] Monotonic about_now();
   void plan_idle_look();
   template <class Work>
   void each_active(const Receiving* only, Work work);

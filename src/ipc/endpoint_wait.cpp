@@ -108,7 +108,7 @@ bool Endpoint::State::look_before_sleep(Monotonic& time, Monotonic deadline) {
   gathered = counters.received;
   const bool found = spin(until);
   if (extra.count() > 0 && settings.spin < extra) found ? linger.found() : linger.in_vain();
-  if (!found) time = now();
+  if (!found) time = about_now();
   return found;
 }
 
@@ -116,14 +116,11 @@ void Endpoint::State::look_away(Monotonic until) {
   while (now() < until) spin_pause();
 }
 
-// Returns what time it is afterwards.
-Monotonic Endpoint::State::sleep(Monotonic time, Monotonic deadline) {
-  if (time >= deadline || !arm()) return time;
+void Endpoint::State::sleep(Monotonic time, Monotonic deadline) {
+  if (time >= deadline || !arm()) return;
   ++counters.sleeps;
-  const bool rung = note(waiter.wait(std::min(deadline, calls.next_deadline())));
-  const Monotonic awake = now();
-  if (rung) linger.woken_after(awake - time);
-  return awake;
+  if (note(waiter.wait(std::min(deadline, calls.next_deadline()))))
+    linger.woken_after(about_now() - time);
 }
 
 void Endpoint::State::plan_idle_look() {
@@ -133,17 +130,21 @@ void Endpoint::State::plan_idle_look() {
 
 bool Endpoint::State::wait(Monotonic deadline) {
   look_at_receivers();
-  Monotonic time = now();
   if (deadline == kNoWait) {
     (void)note(waiter.wait(kNoWait));
-  } else if (time < deadline) {
+  } else if (Monotonic time = about_now(); time < deadline) {
     plan_idle_look();
     if (look_before_sleep(time, deadline)) return true;
-    time = sleep(time, deadline);
+    sleep(time, deadline);
   }
   if (idle_look == IdleLook::Due) return_idle_memory();
-  expire(time);
-  return time < deadline || anything_ready();
+  if (!calls.empty()) expire(now());
+  return about_now() < deadline || now() < deadline || anything_ready();
+}
+
+// Half the price of now(), and up to a microsecond away from it: not to end a wait by.
+Monotonic Endpoint::State::about_now() {
+  return Monotonic(std::chrono::nanoseconds(clock.now()));
 }
 
 bool Endpoint::rest(Monotonic deadline) {
