@@ -189,7 +189,7 @@ Result<> Endpoint::State::attach_receiving(const ChannelOpened& record, ChannelE
                                                 .calls_fail = {}});
   if (const auto tap = taps_to_come.extract(record.channel_id)) place->tap = tap.mapped();
   // It may hold messages from before our time.
-  services[rank_of(record.lane)].active.push_back(place.get());
+  join_service(*place);
   return {};
 }
 

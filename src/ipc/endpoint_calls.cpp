@@ -138,7 +138,8 @@ void Endpoint::State::wait_for_answer(PluginId callee,
       tell_at = time + std::chrono::seconds(1); // a manager that was replaced does not know
     }
     Receiving* const idle = responses_of(callee); // it may have ended just now
-    const bool sleep = !found && time >= begin + settings.spin && (idle == nullptr || arm(idle));
+    const bool sleep =
+        !found && time >= begin + settings.spin && (idle == nullptr || arm_only(*idle));
     const Monotonic until = std::min(calls.next_deadline(), tell_at);
     (void)note(waiter.wait(sleep ? until : kNoWait));
     expire(now());

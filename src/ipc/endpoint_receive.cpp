@@ -38,13 +38,20 @@ Receiving* Endpoint::State::find_receiving(ChannelId id) {
 void Endpoint::State::activate(Receiving& channel) {
   if (channel.active) return;
   channel.channel.ring().disarm();
+  join_service(channel);
+}
+
+void Endpoint::State::join_service(Receiving& channel) {
   channel.active = true;
   services[rank_of(channel.lane)].active.push_back(&channel);
+  busy |= 1U << rank_of(channel.lane);
 }
 
 void Endpoint::State::deactivate(Receiving& channel) {
   channel.active = false;
-  std::erase(services[rank_of(channel.lane)].active, &channel);
+  const std::size_t rank = rank_of(channel.lane);
+  std::erase(services[rank].active, &channel);
+  if (services[rank].active.empty()) busy &= ~(1U << rank);
 }
 
 // --- messages ---
@@ -52,8 +59,8 @@ void Endpoint::State::deactivate(Receiving& channel) {
 Endpoint::State::Next Endpoint::State::next_message(Message& message) {
   for (;;) {
     bool others = false; // have messages perhaps, and no credit
-    for (Service& service : served()) {
-      if (service.active.empty()) continue;
+    for (const std::size_t rank : busy_ranks()) {
+      Service& service = services[rank];
       if (service.credit == 0) {
         others = true;
         continue;
@@ -295,7 +302,10 @@ Result<std::optional<Message>> Endpoint::receive(Monotonic deadline) {
       state.expire(time);
       if (busy && time >= deadline) break; // a flood of it must not hold the owner
     }
-    if (state.deliver() && std::exchange(state.interrupted, false)) break;
+    if (state.has_news()) [[unlikely]] {
+      state.deliver();
+      if (std::exchange(state.interrupted, false)) break;
+    }
     const State::Next next = state.next_message(**result);
     if (next == State::Next::Message) return result;
     if (next == State::Next::Again) {
@@ -321,9 +331,7 @@ void Endpoint::interrupt() {
   state_->interrupted = true;
 }
 
-bool Endpoint::State::deliver() {
-  if (records.empty() && ends.empty() && finished.empty()) [[likely]]
-    return false;
+void Endpoint::State::deliver() {
   while (!records.empty() && !interrupted) {
     const LinkRecord record = std::move(records.front());
     records.pop_front();
@@ -335,7 +343,6 @@ bool Endpoint::State::deliver() {
     ends.pop_front();
     if (on_ended) on_ended(end);
   }
-  return true;
 }
 
 void Endpoint::State::deliver_finished() {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <deque>
 #include <map>
 #include <unordered_map>
@@ -81,6 +82,32 @@ inline constexpr std::array<std::uint32_t, 5> kShares = {1024, 64, 16, 4, 1};
   return 3;
 }
 
+// The ranks whose bits are set, lowest first: for (const std::size_t rank : Ranks(bits)).
+class Ranks {
+public:
+  constexpr explicit Ranks(std::uint32_t bits) : bits_(bits) {}
+  class Iterator {
+  public:
+    constexpr explicit Iterator(std::uint32_t left) : left_(left) {}
+    constexpr std::size_t operator*() const {
+      return static_cast<std::size_t>(std::countr_zero(left_));
+    }
+    constexpr Iterator& operator++() {
+      left_ &= left_ - 1;
+      return *this;
+    }
+    constexpr bool operator==(const Iterator&) const = default;
+
+  private:
+    std::uint32_t left_;
+  };
+  [[nodiscard]] constexpr Iterator begin() const { return Iterator(bits_); }
+  [[nodiscard]] constexpr Iterator end() const { return Iterator(0); }
+
+private:
+  std::uint32_t bits_;
+};
+
 // For rings that are idle: nobody needs it, the timer runs, it has run out.
 enum class IdleLook : std::uint8_t { None, Planned, Due };
 
@@ -102,7 +129,7 @@ using GroupKey = std::pair<GroupKind, std::uint32_t>;
 inline constexpr auto kOpenTime =
     std::chrono::seconds(2); // for the manager's answer, where the caller gives none
 
-inline constexpr std::uint32_t kSpinsPerPoll = 256; // looks at the rings for each look at the epoll
+inline constexpr std::uint32_t kSpinsPerPoll = 64; // looks at the rings for each look at the epoll
 
 // A call that waits this long tells the manager, which knows whether it can ever end.
 inline constexpr auto kTellWaiting = std::chrono::milliseconds(5);
@@ -166,24 +193,27 @@ struct Endpoint::State {
   void break_receiving(Receiving& channel, Breach breach);
   void end_receiving(ChannelId id);
   // Callbacks for what was queued; whether there were any.
-  bool deliver();
+  void deliver();
+  [[nodiscard]] bool has_news() const {
+    return !records.empty() || !ends.empty() || !finished.empty();
+  }
   void deliver_finished();
   void expire(Monotonic now);
   [[nodiscard]] Receiving* find_receiving(ChannelId id);
   void activate(Receiving& channel);
+  void join_service(Receiving& channel);
   void deactivate(Receiving& channel);
-  [[nodiscard]] std::span<Service> served() {
-    return std::span(services).first(holding ? 1 : services.size());
-  }
+  // That have active channels and are to be served.
+  [[nodiscard]] Ranks busy_ranks() const { return Ranks(holding ? busy & 1U : busy); }
 
   // endpoint_wait.cpp
   // Whether anything rang.
   bool note(std::span<const Wake> wakes);
   [[nodiscard]] bool anything_ready();
   [[nodiscard]] bool any_ring_ready();
-  // Arms the active rings that are served (or one). True: nothing came meanwhile, and the bells
-  // will tell.
-  [[nodiscard]] bool arm(const Receiving* only = nullptr);
+  // Arms the active rings that are served (or only this one). True: nothing came meanwhile, and the
+  // bells will tell.
+  [[nodiscard]] bool arm();
   // Spins, then sleeps, until there may be something to do; false when the deadline has passed.
   [[nodiscard]] bool wait(Monotonic deadline);
   [[nodiscard]] bool spin(Monotonic until);
@@ -192,8 +222,7 @@ struct Endpoint::State {
   void sleep(Monotonic time, Monotonic deadline);
   [[nodiscard]] Monotonic about_now();
   void plan_idle_look();
-  template <class Work>
-  void each_active(const Receiving* only, Work work);
+  [[nodiscard]] bool arm_only(Receiving& channel);
 
   // endpoint_calls.cpp
   void fail_calls(PluginId peer, const Error& why);
@@ -231,6 +260,7 @@ struct Endpoint::State {
   // A recorder is there before its channel, so that it misses nothing: by channel, where copies go.
   std::unordered_map<std::uint64_t, ChannelId> taps_to_come;
   std::array<Service, kShares.size()> services;
+  std::uint32_t busy = 0; // a bit for each rank: its service has active channels
   bool holding = false;
   std::uint32_t until_poll = 0; // receives until the next look at the epoll
   Linger linger;

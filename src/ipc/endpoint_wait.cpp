@@ -47,37 +47,46 @@ bool Endpoint::State::note(std::span<const Wake> wakes) {
 }
 
 bool Endpoint::State::anything_ready() {
-  if (!records.empty() || !ends.empty() || !finished.empty() || link_error || woken) return true;
-  return std::ranges::any_of(served(), [](const Service& service) {
-    return std::ranges::any_of(service.active,
-                               [](const Receiving* channel) { return has_work(*channel); });
-  });
+  if (has_news() || link_error || woken) return true;
+  for (const std::size_t rank : busy_ranks())
+    if (std::ranges::any_of(services[rank].active,
+                            [](const Receiving* channel) { return has_work(*channel); }))
+      return true;
+  return false;
 }
 
-template <class Work>
-void Endpoint::State::each_active(const Receiving* only, Work work) {
-  for (const Service& service : served())
-    for (Receiving* const channel : service.active)
-      if (only == nullptr || channel == only) work(*channel);
-}
-
-bool Endpoint::State::arm(const Receiving* only) {
-  each_active(only, [](Receiving& channel) { channel.channel.ring().arm(); });
+bool Endpoint::State::arm() {
+  for (const std::size_t rank : busy_ranks())
+    for (Receiving* const channel : services[rank].active) channel->channel.ring().arm();
   store_load_fence(); // the senders: commit(), fence, load of armed in must_wake()
-  const bool ready = only != nullptr ? has_work(*only) : anything_ready();
-  each_active(only, [ready](Receiving& channel) {
-    if (ready) channel.channel.ring().disarm();
-    channel.active = ready;
-  });
-  if (ready) return false;
-  for (Service& service : served())
-    std::erase_if(service.active, [](const Receiving* channel) { return !channel->active; });
+  const bool ready = anything_ready();
+  for (const std::size_t rank : busy_ranks()) {
+    for (Receiving* const channel : services[rank].active) {
+      if (ready) channel->channel.ring().disarm();
+      channel->active = ready;
+    }
+    if (ready) continue;
+    services[rank].active.clear();
+    busy &= ~(1U << rank);
+  }
+  return !ready;
+}
+
+bool Endpoint::State::arm_only(Receiving& channel) {
+  if (!channel.active) return !has_work(channel);
+  channel.channel.ring().arm();
+  store_load_fence(); // as above
+  if (has_work(channel)) {
+    channel.channel.ring().disarm();
+    return false;
+  }
+  deactivate(channel);
   return true;
 }
 
 bool Endpoint::State::any_ring_ready() {
-  for (const Service& service : served())
-    for (const Receiving* const channel : service.active)
+  for (const std::size_t rank : busy_ranks())
+    for (const Receiving* const channel : services[rank].active)
       if (channel->channel.ready()) return true;
   return false;
 }
@@ -97,12 +106,9 @@ bool Endpoint::State::spin(Monotonic until) {
 
 // True: something came while we looked. False: `time` is now again.
 bool Endpoint::State::look_before_sleep(Monotonic& time, Monotonic deadline) {
-  const bool polls =
-      std::ranges::any_of(served(), [](const Service& service) { return !service.active.empty(); });
-  if (!polls) return false;
   const auto extra = linger.time();
   const auto look = std::max(settings.spin, extra);
-  if (look.count() == 0) return false;
+  if (look.count() == 0 || busy == 0) return false;
   const Monotonic until = std::min(deadline, time + look);
   look_away(std::min(until, time + gather.pause(counters.received - gathered)));
   gathered = counters.received;
