@@ -93,6 +93,7 @@ Group flow() {
   add("ring, batched, receiver sleeps", make<OurRing<64, Wait::Sleep, Publish::Batch>>());
   add("endpoint", make<OurEndpoint<64>>(kSpinsAWhile));
   add("endpoint, batched", make<OurEndpoint<64, Publish::Batch>>(kSpinsAWhile));
+  add("endpoint, receiver sleeps", make<OurEndpoint<64>>(kSleepsAtOnce));
   add("endpoint, batched, receiver sleeps", make<OurEndpoint<64, Publish::Batch>>(kSleepsAtOnce));
   return group;
 }

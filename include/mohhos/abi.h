@@ -165,7 +165,8 @@ typedef struct mohhos_send_options {
 
 enum {
   MOHHOS_SEND_MORE = 1u,   /* more follows at once: the host may wake the peer later (at the latest
-                              when the callback returns). Saves system calls when the peer sleeps */
+                              when the callback returns), and up to eight such messages may carry
+                              one timestamp. Saves system calls when the peer sleeps */
   MOHHOS_SEND_DURABLE = 2u /* it is to be on disk before it is relied upon: sync() waits for that.
                               INVALID for an event that may be lost */
 };

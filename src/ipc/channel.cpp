@@ -167,7 +167,7 @@ Result<SendingChannel> SendingChannel::attach(ChannelEnd end, std::uint64_t ring
 }
 
 std::uint64_t SendingChannel::commit(bool more) noexcept {
-  const std::uint64_t id = ring_.commit();
+  const std::uint64_t id = ring_.commit(more);
   ++unlooked_;
   if (!more || unlooked_ >= kLookEvery) wake();
   return id;

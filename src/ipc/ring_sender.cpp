@@ -9,6 +9,7 @@ namespace {
 constexpr std::uint64_t kZeroLow = 4 * kLine; // fewer: time for the next stretch
 constexpr std::uint64_t kZeroAhead = 32 * kLine;
 constexpr std::uint64_t kPage = 4096;
+constexpr std::uint32_t kMessagesPerLook = 8; // at the clock, of those that follow at once
 
 std::uint64_t* publish_word(std::byte* record) {
   return &reinterpret_cast<RecordHeader*>(record)->publish;
@@ -117,13 +118,22 @@ RingSender::Outcome RingSender::loan(std::uint32_t size, const Outgoing& about,
   return Outcome::Ok;
 }
 
-std::uint64_t RingSender::commit() noexcept {
+std::uint64_t RingSender::time_of_next(bool more) noexcept {
+  if (!follows_ || shared_time_-- == 0) {
+    time_ns_ = clock_.now();
+    shared_time_ = kMessagesPerLook - 1;
+  }
+  follows_ = more;
+  return time_ns_;
+}
+
+std::uint64_t RingSender::commit(bool more) noexcept {
   CHECK(loaned_ != 0);
   const std::uint64_t position = head_;
   const PublishWord word = PublishWord::unpack(loaned_);
   const std::uint64_t extent = word.extent();
   std::byte* const record = at(position);
-  reinterpret_cast<RecordHeader*>(record)->timestamp_ns = clock_.now();
+  reinterpret_cast<RecordHeader*>(record)->timestamp_ns = time_of_next(more);
   head_ += extent;
   if (extent < zeroed_) {
     zeroed_ -= extent;
@@ -165,6 +175,7 @@ void RingSender::count(std::uint32_t size) noexcept {
 }
 
 bool RingSender::must_wake() noexcept {
+  follows_ = false;   // whoever looks may wait afterwards
   store_load_fence(); // the receiver: arm(), fence, ready()
   const std::uint32_t armed = load_relaxed(&memory_.control->armed);
   if (armed % 2 == 0 || armed == rung_) [[likely]]

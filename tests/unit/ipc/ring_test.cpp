@@ -1,8 +1,11 @@
+#include <algorithm>
 #include <deque>
 #include <random>
+#include <set>
 
 #include <gtest/gtest.h>
 
+#include "ipc/shared_word.hpp"
 #include "ring_memory.hpp"
 
 namespace mohhos::ipc {
@@ -13,6 +16,8 @@ using testing::Pair;
 using testing::text_of;
 using Sent = RingSender::Outcome;
 using Got = RingReceiver::Outcome;
+
+constexpr std::uint64_t kClockError = 1000; // of FastClock, in nanoseconds
 
 TEST(Ring, DeliversWhatWasSentInOrder) {
   Pair ring;
@@ -27,7 +32,6 @@ TEST(Ring, DeliversWhatWasSentInOrder) {
 
 TEST(Ring, CarriesEveryFieldOfTheHeader) {
   Pair ring;
-  constexpr std::uint64_t kClockError = 1000; // of FastClock, in nanoseconds
   const std::uint64_t before = monotonic_ns();
   ring.send("x", {.type = MessageType::DataResponse,
                   .priority = Priority::Critical,
@@ -47,6 +51,47 @@ TEST(Ring, CarriesEveryFieldOfTheHeader) {
   EXPECT_EQ(view.info.size, 1U);
   EXPECT_GE(view.info.timestamp_ns + kClockError, before);
   EXPECT_LE(view.info.timestamp_ns, monotonic_ns() + kClockError);
+}
+
+// The times of so many messages, the n-th of which was committed as `commit` does.
+template <class Commit>
+std::vector<std::uint64_t> times_of(Pair& ring, int messages, Commit commit) {
+  std::vector<std::uint64_t> times;
+  for (int i = 0; i < messages; ++i) {
+    std::span<std::byte> space;
+    EXPECT_EQ(ring.sender->ring().loan(8, {}, space), Sent::Ok);
+    commit(i);
+    // The clock ticks between two looks, however fine it is.
+    for (const auto now = monotonic_ns(); monotonic_ns() < now + 2 * kClockError;) spin_pause();
+  }
+  View view;
+  while (ring.receiver->next(view) == Got::Message) {
+    times.push_back(view.info.timestamp_ns);
+    ring.receiver->release(view);
+  }
+  return times;
+}
+
+TEST(Ring, EachMessageHasATimeOfItsOwn) {
+  Pair ring;
+  const auto times = times_of(ring, 20, [&](int) { ring.sender->commit(); });
+  EXPECT_EQ(std::set<std::uint64_t>(times.begin(), times.end()).size(), 20U);
+}
+
+TEST(Ring, MessagesThatFollowAtOnceShareOneEightAtMost) {
+  Pair ring;
+  const auto times = times_of(ring, 24, [&](int) { ring.sender->commit(true); });
+  EXPECT_EQ(std::set<std::uint64_t>(times.begin(), times.end()).size(), 3U);
+  EXPECT_TRUE(std::ranges::is_sorted(times));
+}
+
+TEST(Ring, WhoLookedAtTheReceiverMayHaveWaitedAndAsksTheClockAgain) {
+  Pair ring;
+  const auto times = times_of(ring, 10, [&](int) {
+    ring.sender->commit(true);
+    (void)ring.sender->ring().must_wake();
+  });
+  EXPECT_EQ(std::set<std::uint64_t>(times.begin(), times.end()).size(), 10U);
 }
 
 TEST(Ring, IdsAreUniqueAndRise) {
