@@ -280,11 +280,13 @@ struct HostTable::Calls {
     }
     me.answer_ = std::move(answer->payload);
     const auto peer = me.endpoint_.peer(ChannelId{channel});
-    *reply = me.view_of({.info = answer->info,
-                         .sender = peer ? peer->id : PluginId{},
-                         .channel = ChannelId{channel},
-                         .payload = me.answer_,
-                         .received_ns = ipc::monotonic_ns()});
+    ipc::Message message;
+    message.info = answer->info;
+    message.payload = me.answer_;
+    message.sender = peer ? peer->id : PluginId{};
+    message.channel = ChannelId{channel};
+    message.received_ns = ipc::monotonic_ns();
+    *reply = me.view_of(message);
     return MOHHOS_OK;
   }
 
