@@ -49,14 +49,14 @@ bool RingReceiver::skip_overwritten() noexcept {
   return true;
 }
 
-// Numbers rise by one with every event that was sent, so a gap is exactly what was missed. The one
-// that is expected lies in the control page: it outlives us.
+// Events are numbered from 1, so what lies before this one and was not taken was missed. Counted
+// from the beginning each time, by one store: a receiver that dies here has not counted half of it,
+// and its successor does not count it twice. (What it died over, acknowledged and not handled, is
+// missed.)
 void RingReceiver::count_missed(std::uint64_t number) noexcept {
   ReceiverCounters& mine = counters();
-  if (is_ahead(number, mine.next_event) && mine.next_event != 0)
-    store_relaxed(&mine.dropped, mine.dropped + (number - mine.next_event));
-  else if (mine.next_event == 0)
-    store_relaxed(&mine.dropped, number - 1); // the first is number 1
+  const std::uint64_t missed = number - 1 - taken_;
+  if (is_ahead(missed, mine.dropped)) store_relaxed(&mine.dropped, missed);
   store_relaxed(&mine.next_event, number + 1);
 }
 

@@ -48,12 +48,18 @@ RingSender::RingSender(const SenderMemory& memory, std::uint32_t generation, Los
 }
 
 void RingSender::find_head() noexcept {
+  std::uint64_t number = counters().sent;
   for (;;) {
     const PublishWord word = PublishWord::unpack(load_acquire(publish_word(at(head_))));
     const std::uint64_t room = free_bytes() - kLine;
     if (word.tag != tag_of(head_) || word.extent() > room) break;
+    if (loss_ == Loss::Oldest)
+      number =
+          reinterpret_cast<const RecordExtension*>(at(head_) + sizeof(RecordHeader))->correlation;
     head_ += word.extent();
   }
+  // One that was published and not counted: its number must not be used again.
+  if (loss_ == Loss::Oldest) store_relaxed(&counters().sent, number);
   store_relaxed(publish_word(at(head_)), 0);
   store_relaxed(&counters().head, head_);
 }
