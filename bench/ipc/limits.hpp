@@ -132,18 +132,54 @@ private:
   std::uint64_t latest_ = 0;
 };
 
-// The textbook ring: fixed slots, a head and a tail index, no check, and nobody is ever woken.
-// Batch: the head is published once for so many messages. Cached: the receiver remembers the head
-// too, so that in a flow it looks at the sender's line once for many messages.
-template <std::size_t Size, std::uint64_t Batch = 1, bool Cached = false,
-          class Content = Bare<Size>>
-class HeadTailRing {
+// What rings of fixed slots have in common: one for each direction, and a tail that the sender
+// looks at when what it knows to be free is used up.
+template <class Ring>
+class SlotRings {
 public:
   std::optional<std::string> open(Side side) {
     out_ = &rings_->ring[index(side)];
     in_ = &rings_->ring[index(other(side))];
     return {};
   }
+
+protected:
+  void wait_for_slot() {
+    while (sent_ - tail_seen_ == kSlots) {
+      tail_seen_ = out_->tail.load(std::memory_order_acquire);
+      if (sent_ - tail_seen_ == kSlots) ipc::spin_pause();
+    }
+  }
+  void release() { in_->tail.store(++taken_, std::memory_order_release); }
+
+  Ring* out_ = nullptr;
+  Ring* in_ = nullptr;
+  std::uint64_t sent_ = 0;
+  std::uint64_t taken_ = 0;
+  unsigned sum_ = 0;
+
+private:
+  struct Rings {
+    std::array<Ring, 2> ring;
+  };
+  Shared<Rings> rings_;
+  std::uint64_t tail_seen_ = 0;
+};
+
+template <class Slot>
+struct HeadTail {
+  alignas(64) std::atomic<std::uint64_t> head = 0;
+  alignas(64) std::atomic<std::uint64_t> tail = 0;
+  alignas(64) std::array<Slot, kSlots> slots = {};
+};
+
+// The textbook ring: fixed slots, a head and a tail index, no check, and nobody is ever woken.
+// Batch: the head is published once for so many messages. Cached: the receiver remembers the head
+// too, so that in a flow it looks at the sender's line once for many messages.
+template <std::size_t Size, std::uint64_t Batch = 1, bool Cached = false,
+          class Content = Bare<Size>>
+class HeadTailRing : public SlotRings<HeadTail<std::array<unsigned char, Content::kSize>>> {
+public:
   void send() {
     write();
     publish();
@@ -152,94 +188,58 @@ public:
     requires(Batch > 1)
   {
     write();
-    if (sent_ % Batch == 0) publish();
+    if (this->sent_ % Batch == 0) publish();
   }
   void receive() {
-    while (!Cached || head_seen_ == taken_) {
-      head_seen_ = in_->head.load(std::memory_order_acquire);
-      if (head_seen_ != taken_) break;
+    while (!Cached || head_seen_ == this->taken_) {
+      head_seen_ = this->in_->head.load(std::memory_order_acquire);
+      if (head_seen_ != this->taken_) break;
       ipc::spin_pause();
     }
-    sum_ += content_.read(in_->slots[taken_ % kSlots].data());
-    in_->tail.store(++taken_, std::memory_order_release);
+    this->sum_ += content_.read(this->in_->slots[this->taken_ % kSlots].data());
+    this->release();
   }
 
 private:
   void write() {
-    while (sent_ - tail_seen_ == kSlots) {
-      tail_seen_ = out_->tail.load(std::memory_order_acquire);
-      if (sent_ - tail_seen_ == kSlots) ipc::spin_pause();
-    }
-    content_.write(out_->slots[sent_ % kSlots].data());
-    ++sent_;
+    this->wait_for_slot();
+    content_.write(this->out_->slots[this->sent_ % kSlots].data());
+    ++this->sent_;
   }
-  void publish() { out_->head.store(sent_, std::memory_order_release); }
+  void publish() { this->out_->head.store(this->sent_, std::memory_order_release); }
 
-  struct Ring {
-    alignas(64) std::atomic<std::uint64_t> head = 0;
-    alignas(64) std::atomic<std::uint64_t> tail = 0;
-    alignas(64) std::array<std::array<unsigned char, Content::kSize>, kSlots> slots = {};
-  };
-  struct Rings {
-    std::array<Ring, 2> ring;
-  };
-  Shared<Rings> rings_;
-  Ring* out_ = nullptr;
-  Ring* in_ = nullptr;
-  std::uint64_t sent_ = 0;
-  std::uint64_t tail_seen_ = 0;
   std::uint64_t head_seen_ = 0;
-  std::uint64_t taken_ = 0;
   Content content_;
-  unsigned sum_ = 0;
+};
+
+template <std::size_t Size>
+struct Laps {
+  struct alignas(64) Slot {
+    std::atomic<std::uint64_t> lap = 0;
+    std::array<unsigned char, Size> payload = {};
+  };
+  alignas(64) std::atomic<std::uint64_t> tail = 0;
+  alignas(64) std::array<Slot, kSlots> slots = {};
 };
 
 // Our idea without our safety: fixed slots, each published by its own first word, which carries the
 // lap. No bounds, no double mapping, no header, nobody is woken.
 template <std::size_t Size>
-class LapRing {
+class LapRing : public SlotRings<Laps<Size>> {
 public:
-  std::optional<std::string> open(Side side) {
-    out_ = &rings_->ring[index(side)];
-    in_ = &rings_->ring[index(other(side))];
-    return {};
-  }
   void send() {
-    while (sent_ - tail_seen_ == kSlots) {
-      tail_seen_ = out_->tail.load(std::memory_order_acquire);
-      if (sent_ - tail_seen_ == kSlots) ipc::spin_pause();
-    }
-    Slot& slot = out_->slots[sent_ % kSlots];
+    this->wait_for_slot();
+    auto& slot = this->out_->slots[this->sent_ % kSlots];
     fill<Size>(slot.payload.data());
-    slot.lap.store(sent_ / kSlots + 1, std::memory_order_release);
-    ++sent_;
+    slot.lap.store(this->sent_ / kSlots + 1, std::memory_order_release);
+    ++this->sent_;
   }
   void receive() {
-    Slot& slot = in_->slots[taken_ % kSlots];
-    while (slot.lap.load(std::memory_order_acquire) != taken_ / kSlots + 1) ipc::spin_pause();
-    sum_ += look<Size>(slot.payload.data());
-    in_->tail.store(++taken_, std::memory_order_release);
+    auto& slot = this->in_->slots[this->taken_ % kSlots];
+    while (slot.lap.load(std::memory_order_acquire) != this->taken_ / kSlots + 1) ipc::spin_pause();
+    this->sum_ += look<Size>(slot.payload.data());
+    this->release();
   }
-
-private:
-  struct alignas(64) Slot {
-    std::atomic<std::uint64_t> lap = 0;
-    std::array<unsigned char, Size> payload = {};
-  };
-  struct Ring {
-    alignas(64) std::atomic<std::uint64_t> tail = 0;
-    alignas(64) std::array<Slot, kSlots> slots = {};
-  };
-  struct Rings {
-    std::array<Ring, 2> ring;
-  };
-  Shared<Rings> rings_;
-  Ring* out_ = nullptr;
-  Ring* in_ = nullptr;
-  std::uint64_t sent_ = 0;
-  std::uint64_t tail_seen_ = 0;
-  std::uint64_t taken_ = 0;
-  unsigned sum_ = 0;
 };
 
 } // namespace mohhos::bench
