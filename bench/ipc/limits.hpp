@@ -107,23 +107,26 @@ public:
   void write(void* slot) { fill<Payload>(slot); }
   unsigned read(const void* slot) { return look<Payload>(slot); }
 };
-// … or what US-004 wants beside it: type, size and the time when it was sent, which the receiver
-// holds against its own clock once in eight messages, as an Endpoint does.
-template <std::size_t Payload>
+// … or what US-004 wants beside it: the time when it was sent, which the receiver holds against its
+// own clock once in eight messages, as an Endpoint does; and a word with type and size, where the
+// ring has none for each slot.
+template <std::size_t Payload, std::size_t Words = 2>
 class Headed {
 public:
-  static constexpr std::size_t kSize = 16 + Payload;
+  static constexpr std::size_t kSize = Words * 8 + Payload;
   void write(void* slot) {
-    const std::array<std::uint64_t, 2> header = {Payload, clock_.now()};
+    std::array<std::uint64_t, Words> header{};
+    header.front() = Payload;
+    header.back() = clock_.now();
     std::memcpy(slot, header.data(), sizeof header);
     fill<Payload>(static_cast<unsigned char*>(slot) + sizeof header);
   }
   unsigned read(const void* slot) {
-    std::array<std::uint64_t, 2> header{};
+    std::array<std::uint64_t, Words> header{};
     std::memcpy(header.data(), slot, sizeof header);
-    if (++read_ % 8 == 0) latest_ = clock_.now() - header[1];
+    if (++read_ % 8 == 0) latest_ = clock_.now() - header.back();
     return look<Payload>(static_cast<const unsigned char*>(slot) + sizeof header) +
-           static_cast<unsigned>(header[0] + latest_);
+           static_cast<unsigned>(header.front() + latest_);
   }
 
 private:
@@ -216,30 +219,33 @@ template <std::size_t Size>
 struct Laps {
   struct alignas(64) Slot {
     std::atomic<std::uint64_t> lap = 0;
-    std::array<unsigned char, Size> payload = {};
+    std::array<unsigned char, Size> content = {};
   };
   alignas(64) std::atomic<std::uint64_t> tail = 0;
   alignas(64) std::array<Slot, kSlots> slots = {};
 };
 
 // Our idea without our safety: fixed slots, each published by its own first word, which carries the
-// lap. No bounds, no double mapping, no header, nobody is woken.
-template <std::size_t Size>
-class LapRing : public SlotRings<Laps<Size>> {
+// lap. No bounds, no double mapping, nobody is woken.
+template <std::size_t Size, class Content = Bare<Size>>
+class LapRing : public SlotRings<Laps<Content::kSize>> {
 public:
   void send() {
     this->wait_for_slot();
     auto& slot = this->out_->slots[this->sent_ % kSlots];
-    fill<Size>(slot.payload.data());
+    content_.write(slot.content.data());
     slot.lap.store(this->sent_ / kSlots + 1, std::memory_order_release);
     ++this->sent_;
   }
   void receive() {
     auto& slot = this->in_->slots[this->taken_ % kSlots];
     while (slot.lap.load(std::memory_order_acquire) != this->taken_ / kSlots + 1) ipc::spin_pause();
-    this->sum_ += look<Size>(slot.payload.data());
+    this->sum_ += content_.read(slot.content.data());
     this->release();
   }
+
+private:
+  Content content_;
 };
 
 } // namespace mohhos::bench

@@ -47,6 +47,7 @@ Group spinning() {
   add("cache line", make<CacheLine>());
   add("plain ring 64", make<HeadTailRing<64>>());
   add("lap ring 64", make<LapRing<64>>());
+  add("lap ring 64, with time", make<LapRing<64, Headed<64, 1>>>());
   add("lap ring 48", make<LapRing<48>>());
   add("ring 64", make<OurRing<64>>());
   add("ring 48", make<OurRing<48>>());
@@ -85,6 +86,7 @@ Group flow() {
   add("plain ring, both indices cached", make<HeadTailRing<64, 1, true>>());
   add("plain ring, with header and time", make<HeadTailRing<64, 1, false, Headed<64>>>());
   add("lap ring", make<LapRing<64>>());
+  add("lap ring, with time", make<LapRing<64, Headed<64, 1>>>());
   add("ring", make<OurRing<64>>());
   add("ring 48", make<OurRing<48>>());
   add("ring, receiver not looked at", make<OurRing<64, Wait::Spin, Publish::Unlooked>>());
