@@ -37,6 +37,9 @@ std::vector<std::string> environment_for(const Place& place) {
       environment.push_back(fmt::format("{}={}", name, value));
   };
   pass("JOURNAL_STREAM");
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) // where its reports go
+  for (const char* name : {"ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"}) pass(name);
+#endif
   if (place.root.empty()) {
     pass("HOME");
     pass("XDG_RUNTIME_DIR");
