@@ -91,7 +91,9 @@ public:
 private:
   // As an Endpoint does.
   void look_away() {
-    const auto pause = gather_.pause(std::exchange(received_, 0));
+    const std::uint64_t tail = receiver_->ring().tail();
+    const bool crowded = tail - std::exchange(gathered_to_, tail) > ring_bytes_ / 8;
+    const auto pause = gather_.pause({std::exchange(received_, 0), crowded});
     if (pause.count() == 0) return;
     const auto end = std::chrono::steady_clock::now() + pause;
     while (std::chrono::steady_clock::now() < end) ipc::spin_pause();
@@ -111,6 +113,7 @@ private:
   std::optional<ipc::Waiter> waiter_;
   ipc::Gather gather_;
   std::uint64_t received_ = 0; // since the ring was last found empty
+  std::uint64_t gathered_to_ = 0;
 };
 
 template <std::size_t Size, Wait How = Wait::Spin, Publish Commit = Publish::Single>

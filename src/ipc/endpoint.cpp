@@ -184,6 +184,7 @@ Result<> Endpoint::State::attach_receiving(const ChannelOpened& record, ChannelE
                                                 .lane = record.lane,
                                                 .channel = std::move(channel),
                                                 .held_end = tail,
+                                                .gathered_to = tail,
                                                 .tap = {},
                                                 .ending = {},
                                                 .calls_fail = {}});

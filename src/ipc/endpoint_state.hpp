@@ -48,6 +48,7 @@ struct Receiving {
   std::uint32_t untimed = 0;         // messages until the next look at the clock
   std::uint32_t requests = 0;        // that were given to the owner
   std::uint64_t held_end = 0;        // of the last message that the owner got
+  std::uint64_t gathered_to = 0;     // tail when the rings were last found empty
   std::uint32_t answers_in_hand = 0; // in callbacks
   // Ours behind what the owner holds (release_own), or the newest answer in hand.
   bool own_waits = false;
@@ -218,6 +219,7 @@ struct Endpoint::State {
   [[nodiscard]] bool wait(Monotonic deadline);
   [[nodiscard]] bool spin(Monotonic until);
   [[nodiscard]] bool look_before_sleep(Monotonic& time, Monotonic deadline);
+  [[nodiscard]] Burst last_burst();
   static void look_away(Monotonic until);
   void sleep(Monotonic time, Monotonic deadline);
   [[nodiscard]] Monotonic about_now();

@@ -1,5 +1,6 @@
 // Waiting: look at the rings for a while, then arm them and sleep.
 #include <algorithm>
+#include <utility>
 
 #include "ipc/endpoint_state.hpp"
 #include "ipc/shared_word.hpp"
@@ -110,12 +111,24 @@ bool Endpoint::State::look_before_sleep(Monotonic& time, Monotonic deadline) {
   const auto look = std::max(settings.spin, extra);
   if (look.count() == 0 || busy == 0) return false;
   const Monotonic until = std::min(deadline, time + look);
-  look_away(std::min(until, time + gather.pause(counters.received - gathered)));
-  gathered = counters.received;
+  look_away(std::min(until, time + gather.pause(last_burst())));
   const bool found = spin(until);
   if (extra.count() > 0 && settings.spin < extra) found ? linger.found() : linger.in_vain();
   if (!found) time = about_now();
   return found;
+}
+
+// Since the last time that we asked.
+Burst Endpoint::State::last_burst() {
+  Burst burst{.messages = counters.received - std::exchange(gathered, counters.received)};
+  if (burst.messages == 0) return burst;
+  for (const std::size_t rank : busy_ranks())
+    for (Receiving* const channel : services[rank].active) {
+      const std::uint64_t tail = channel->channel.ring().tail();
+      burst.crowded |= tail - channel->gathered_to > channel->channel.ring().capacity() / 8;
+      channel->gathered_to = tail;
+    }
+  return burst;
 }
 
 void Endpoint::State::look_away(Monotonic until) {

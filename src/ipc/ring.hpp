@@ -176,6 +176,7 @@ public:
   void condemn(Breach breach) noexcept { breach_ = breach; }
   [[nodiscard]] Breach breach() const noexcept { return breach_; }
   [[nodiscard]] std::uint64_t tail() const noexcept { return tail_; }
+  [[nodiscard]] std::uint64_t capacity() const noexcept { return memory_.capacity; }
   // Whether every message that next() gave has been released. [any]
   [[nodiscard]] bool all_released() const noexcept { return read_ == tail_; }
 

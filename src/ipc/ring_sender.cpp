@@ -7,7 +7,7 @@ namespace mohhos::ipc {
 namespace {
 
 constexpr std::uint64_t kZeroLow = 4 * kLine; // fewer: time for the next stretch
-constexpr std::uint64_t kZeroAhead = 32 * kLine;
+constexpr std::uint64_t kZeroAhead = 16 * kLine;
 constexpr std::uint64_t kPage = 4096;
 constexpr std::uint32_t kMessagesPerLook = 8; // at the clock, of those that follow at once
 
