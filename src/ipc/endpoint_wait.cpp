@@ -111,7 +111,8 @@ bool Endpoint::State::look_before_sleep(Monotonic& time, Monotonic deadline) {
   const auto look = std::max(settings.spin, extra);
   if (look.count() == 0 || busy == 0) return false;
   const Monotonic until = std::min(deadline, time + look);
-  look_away(std::min(until, time + gather.pause(last_burst())));
+  if (const auto pause = gather.pause(last_burst()); pause.count() != 0)
+    look_away(std::min(until, time + pause));
   const bool found = spin(until);
   if (extra.count() > 0 && settings.spin < extra) found ? linger.found() : linger.in_vain();
   if (!found) time = about_now();
