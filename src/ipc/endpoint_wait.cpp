@@ -159,7 +159,7 @@ bool Endpoint::State::wait(Monotonic deadline) {
   }
   if (idle_look == IdleLook::Due) return_idle_memory();
   if (!calls.empty()) expire(now());
-  return about_now() < deadline || now() < deadline || anything_ready();
+  return deadline == kForever || about_now() < deadline || now() < deadline || anything_ready();
 }
 
 // Half the price of now(), and up to a microsecond away from it: not to end a wait by.
