@@ -1,4 +1,5 @@
-// Death at every instruction: each operation of a ring's two ends is stepped through, and at every
+// Death at every instruction: each operation of a ring's two ends (of lossy ones in death_lossy.cpp, of
+// endpoints in death_endpoint.cpp) is stepped through, and at every
 // instruction a copy of the process is killed with SIGKILL. What it leaves is then taken up by a
 // successor, beside the other end that lived on.
 //
@@ -173,6 +174,7 @@ int soak(double seconds) {
                    std::chrono::duration<double>(Clock::now() - before).count());
     }
     die_in_lossy_rings(rounds == 0 ? 17 : random() % 200, tally, report, rounds == 0);
+    die_in_endpoints(rounds == 0 ? 17 : random() % 200, tally, report, rounds == 0);
     ++rounds;
   } while (std::chrono::duration<double>(Clock::now() - began).count() < seconds);
 

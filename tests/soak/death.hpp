@@ -124,6 +124,15 @@ public:
     receiver->ring() = saved.receiver;
   }
 
+  // A message of this world: of requests and answers the correlation is not the number's.
+  [[nodiscard]] bool holds_whole(const ipc::View& view, std::uint64_t number) const {
+    if (!any_correlation) return is_whole(view, number);
+    ipc::View same = view;
+    same.info.correlation = about(number).correlation;
+    return is_whole(same, number);
+  }
+
+  bool any_correlation = false;
   ipc::ChannelMemory memory;
   std::optional<ipc::SendingChannel> sender;
   std::optional<ipc::ReceivingChannel> receiver;
@@ -172,8 +181,9 @@ struct Tally {
   std::uint64_t miscounted = 0; // lossy rings whose account of what was missed is wrong
 };
 
-// Adds its deaths; `start`: messages that went through the ring before, so that it wraps at
+// Each adds its deaths; `start`: messages that went through the ring before, so that it wraps at
 // another place. Says on standard error what it does when `aloud`.
 void die_in_lossy_rings(std::uint64_t start, Tally& tally, Report& report, bool aloud);
+void die_in_endpoints(std::uint64_t start, Tally& tally, Report& report, bool aloud);
 
 } // namespace mohhos::soak

@@ -71,7 +71,7 @@ private:
         expect(number <= until, tally_.lost, "a message is lost");
         taken.next = number;
       }
-      expect(is_whole(view, taken.next), tally_.torn, "a message is torn");
+      expect(world_.holds_whole(view, taken.next), tally_.torn, "a message is torn");
       if (taken.next < started)
         expect(view.info.redelivered, tally_.unflagged, "a redelivered message has no flag");
       flags += view.info.redelivered ? 1U : 0U;
@@ -96,7 +96,7 @@ private:
         moved = true;
       }
       while (receiver.next(view) == ipc::RingReceiver::Outcome::Message) {
-        expect(is_whole(view, received) && !view.info.redelivered, tally_.unusable,
+        expect(world_.holds_whole(view, received) && !view.info.redelivered, tally_.unusable,
                "the ring lets a wrong message through");
         ++received;
         ++tally_.messages;
