@@ -1,7 +1,7 @@
-// Death at every instruction: each operation of a ring's two ends (of lossy ones in death_lossy.cpp, of
-// endpoints in death_endpoint.cpp) is stepped through, and at every
-// instruction a copy of the process is killed with SIGKILL. What it leaves is then taken up by a
-// successor, beside the other end that lived on.
+// Death at every instruction: each operation of a ring's two ends (of lossy ones in
+// death_lossy.cpp, of endpoints in death_endpoint.cpp) is stepped through, and at every instruction
+// a copy of the process is killed with SIGKILL. What it leaves is then taken up by a successor,
+// beside the other end that lived on.
 //
 //   death [SECONDS]     one round of every operation (0: ctest), and more rounds, each with other
 //                       sizes at other places of the ring, until the time is over

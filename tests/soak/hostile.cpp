@@ -7,22 +7,13 @@
 //   hostile [SECONDS]     0 (ctest): about two seconds; build it with the asan preset for the long
 //                         version (tools/soak does)
 #include <algorithm>
-#include <atomic>
-#include <csignal>
 #include <cstring>
 #include <ctime>
-#include <fcntl.h>
 #include <memory>
-#include <sched.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <thread>
-#include <unistd.h>
 #include <vector>
 
 #include "guarded_ring.hpp"
-#include "ipc/channel.hpp"
+#include "hostile.hpp"
 #include "ipc/doorbell.hpp"
 #include "ipc/shared_word.hpp"
 #include "ipc/waiter.hpp"
@@ -35,210 +26,8 @@ using namespace mohhos::ipc;
 using Sent = RingSender::Outcome;
 using Got = RingReceiver::Outcome;
 
-constexpr std::uint64_t kCapacity = 4096;
-constexpr uid_t kNobody = 65534;
-
-template <class T>
-T must(Result<T> result) {
-  if (!result) {
-    fmt::print(stderr, "hostile: {}\n", result.error().text);
-    std::abort();
-  }
-  return *std::move(result);
-}
-
 std::uint64_t now_ns() {
   return static_cast<std::uint64_t>(Clock::now().time_since_epoch().count());
-}
-
-void pin(int core) {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  CPU_SET(core, &set);
-  ::sched_setaffinity(0, sizeof set, &set); // a wish: the figures are steadier
-}
-
-struct Random {
-  std::uint64_t x = 88172645463325252ULL;
-  std::uint64_t operator()() {
-    x ^= x << 13;
-    x ^= x >> 7;
-    return x ^= x << 17;
-  }
-};
-
-// What the two processes say to each other, beside the channels.
-struct Scoreboard {
-  std::atomic<bool> attack;
-  std::atomic<std::uint64_t> words; // rewritten
-  std::atomic<std::uint64_t> rings; // of bells
-  std::atomic<std::uint64_t> fills; // of bells, with O_NONBLOCK cleared
-  std::atomic<std::uint64_t> holes;
-  std::atomic<std::uint64_t> truncations;
-  std::atomic<std::uint64_t> truncated; // must be 0
-  std::atomic<std::uint64_t> reopenings;
-  std::atomic<std::uint64_t> reopened; // must be 0
-};
-
-// --- the attacker ---
-
-// Both memories of a channel, all of it writable: more than any peer has.
-struct Writable {
-  explicit Writable(const ChannelMemory& memory)
-      : data(must(sys::map_shared(memory.data.get(), 0, kHeaderPage + kCapacity,
-                                  sys::Access::ReadWrite))),
-        control(
-            must(sys::map_shared(memory.control.get(), 0, kHeaderPage, sys::Access::ReadWrite))) {}
-  sys::Mapping data;
-  sys::Mapping control;
-  [[nodiscard]] volatile std::uint64_t* data_words() const {
-    return reinterpret_cast<volatile std::uint64_t*>(data.data());
-  }
-  [[nodiscard]] volatile std::uint64_t* control_words() const {
-    return reinterpret_cast<volatile std::uint64_t*>(control.data());
-  }
-};
-
-void scribble(const Writable& memory, Random& random) {
-  constexpr std::size_t kTail = offsetof(Control, tail) / 8;
-  const std::uint64_t x = random();
-  volatile std::uint64_t* const control = memory.control_words();
-  volatile std::uint64_t* const data = memory.data_words();
-  const std::uint64_t tail = control[kTail] & ~std::uint64_t{kLine - 1};
-  switch (x & 15) {
-  case 0: control[kTail] = x & ~std::uint64_t{63}; break; // jump
-  case 1: control[kTail] = tail - kLine; break;           // rewind
-  case 2: control[kTail] = x; break;
-  case 3: control[kTail + 1 + (x >> 8) % 16] = x; break; // begun, armed, counters
-  case 4: data[8 + (x >> 8) % 24] = x; break;            // waiting, oldest, counters
-  case 5: data[(x >> 8) % 512] = x; break;               // anything in the header
-  case 6:
-  case 7: data[kHeaderPage / 8 + (x >> 8) % (kCapacity / 8)] = x; break; // payload
-  default: {
-    // A record where the receiver will look next, and of any size.
-    const std::uint64_t position = tail + (x >> 8 & 7) * kLine;
-    const PublishWord word{
-        .size = static_cast<std::uint32_t>(x >> 40 & ((x & 32) != 0 ? 0xFF : 0x1FFF)),
-        .tag = tag_of(position),
-        .type = static_cast<std::uint8_t>(x >> 20 & 7),
-        .flags = static_cast<std::uint8_t>(x >> 24 & 0x1F)};
-    data[(kHeaderPage + (position & (kCapacity - 1))) / 8] = word.pack();
-  }
-  }
-}
-
-// A peer as it should be, but for what it does with payloads that it has published.
-void behave(const Writable& in, const Writable& out, const std::atomic<bool>& attack) {
-  // Its mapping is not doubled: its messages are one line each.
-  Random random;
-  const auto sender = [&] {
-    return RingSender({.header = reinterpret_cast<DataHeader*>(in.data.data()),
-                       .data = in.data.data() + kHeaderPage,
-                       .control = reinterpret_cast<const Control*>(in.control.data()),
-                       .capacity = kCapacity},
-                      1);
-  };
-  const auto receiver = [&] {
-    return RingReceiver({.header = reinterpret_cast<const DataHeader*>(out.data.data()),
-                         .data = out.data.data() + kHeaderPage,
-                         .control = reinterpret_cast<Control*>(out.control.data()),
-                         .capacity = kCapacity});
-  };
-  RingSender sending = sender();
-  RingReceiver receiving = receiver();
-  for (;;) {
-    if (sending.breach() != Breach::None) sending = sender();
-    if (receiving.breach() != Breach::None) {
-      store_relaxed(&reinterpret_cast<Control*>(out.control.data())->tail, 0);
-      receiving = receiver();
-    }
-    std::span<std::byte> space;
-    bool moved = false;
-    if (sending.loan(16, {}, space) == Sent::Ok) {
-      std::memset(space.data(), static_cast<int>(random()), space.size());
-      sending.commit();
-      if (attack) std::memset(space.data(), static_cast<int>(random()), space.size());
-      moved = true;
-    }
-    View view;
-    if (receiving.next(view) == Got::Message) {
-      receiving.release(view);
-      moved = true;
-    }
-    if (!moved) std::this_thread::yield();
-  }
-}
-
-void spoil_bell(int bell, Scoreboard& board) {
-  const std::uint64_t once = 1;
-  const std::uint64_t most = UINT64_MAX - 1;
-  ::fcntl(bell, F_SETFL, O_NONBLOCK);
-  std::uint64_t count = 0;
-  (void)!::read(bell, &count, sizeof count);
-  for (int i = 0; i < 100; ++i) board.rings += ::write(bell, &once, sizeof once) > 0 ? 1U : 0U;
-  (void)!::read(bell, &count, sizeof count);
-  if (::write(bell, &most, sizeof most) < 0) return; // an ear
-  ::fcntl(bell, F_SETFL, 0);                         // the next write to it blocks
-  ++board.fills;
-}
-
-void spoil_memory(int fd, Random& random, Scoreboard& board) {
-  const auto page = static_cast<off_t>(random() % 2 * 4096);
-  if (::fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, page, 4096) == 0) ++board.holes;
-  for (const off_t size : {0, 2048, 1 << 20}) {
-    ++board.truncations;
-    if (::ftruncate(fd, size) == 0) ++board.truncated;
-  }
-}
-
-void reopen(int fd, Scoreboard& board) {
-  ++board.reopenings;
-  const std::string path = fmt::format("/proc/self/fd/{}", fd);
-  const sys::Fd again(::open(path.c_str(), O_RDWR | O_CLOEXEC));
-  if (again) ++board.reopened;
-}
-
-// `sends`: the end that sends to the victim; `receives`: the other channel's.
-[[noreturn]] void be_hostile(const ChannelMemory& in, const ChannelMemory& out, ChannelEnd sends,
-                             ChannelEnd receives, Scoreboard& board) {
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (::geteuid() == 0 && ::setresuid(kNobody, kNobody, kNobody) != 0) std::abort();
-  ::prctl(PR_SET_DUMPABLE, 1); // it may look into its own /proc/self/fd
-  const Writable in_memory(in);
-  const Writable out_memory(out);
-  std::vector<std::jthread> threads;
-  threads.emplace_back([&] {
-    pin(1);
-    behave(in_memory, out_memory, board.attack);
-  });
-  threads.emplace_back([&] {
-    pin(1);
-    for (Random random;;) {
-      if (!board.attack) {
-        std::this_thread::yield();
-        continue;
-      }
-      for (int i = 0; i < 1000; ++i) scribble(i % 4 == 0 ? out_memory : in_memory, random);
-      board.words += 1000;
-    }
-  });
-  pin(1);
-  for (Random random;;) {
-    if (!board.attack) {
-      ::usleep(1000);
-      continue;
-    }
-    // A storm first; then they stay full and blocking.
-    for (const ChannelEnd* end : {&sends, &receives}) {
-      if (board.fills > 2000) break;
-      spoil_bell(end->data_bell.get(), board);
-      spoil_bell(end->space_bell.get(), board);
-    }
-    spoil_memory(sends.data.get(), random, board);
-    spoil_memory(receives.control.get(), random, board);
-    reopen(sends.control.get(), board);
-    reopen(receives.data.get(), board);
-  }
 }
 
 // --- the victim ---
@@ -386,41 +175,22 @@ private:
   std::uint64_t cpu_us_ = 0;
 };
 
-double percentile(std::vector<std::uint32_t>& times, double share) {
-  if (times.empty()) return 0;
-  const auto at =
-      times.begin() + static_cast<std::ptrdiff_t>(share * static_cast<double>(times.size() - 1));
-  std::nth_element(times.begin(), at, times.end());
-  return *at;
-}
-
-int soak(double seconds) {
-  Report report("hostile");
-  auto* const board = static_cast<Scoreboard*>(::mmap(
-      nullptr, sizeof(Scoreboard), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
-  if (board == MAP_FAILED) std::abort();
-  new (board) Scoreboard{};
+// A ring by itself: rewritten, broken and reused at once.
+void soak_ring(double seconds, Report& report) {
   const ChannelMemory in = must(make_channel_memory(kCapacity));
   const ChannelMemory out = must(make_channel_memory(kCapacity));
-
-  const pid_t attacker = ::fork();
-  if (attacker == 0)
-    be_hostile(in, out, must(make_sender_end(in, Holder::Stranger)),
-               must(make_receiver_end(out, Holder::Stranger)), *board);
+  HostilePeer peer(in, out);
+  const Scoreboard* const board = &peer.board();
   pin(0);
   auto victim = std::make_unique<Victim>(in, out);
-  const double each = std::max(seconds, 2.0) * 1e9;
+  const double each = seconds * 1e9;
   Tally calm;
   victim->run(calm, static_cast<std::uint64_t>(std::min(each * 0.25, 5e9)));
-  board->attack = true;
+  peer.begin();
   Tally tally;
   victim->run(tally, static_cast<std::uint64_t>(each * 0.75));
 
-  ::kill(attacker, SIGKILL);
-  int status = 0;
-  ::waitpid(attacker, &status, 0);
-  if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
-    report.note("the attacker died before its time");
+  if (!peer.end()) report.note("the attacker died before its time");
 
   report.zero("payloads outside the ring", tally.outside, tally.receives, "receives");
   report.zero("truncations that worked", board->truncated, board->truncations, "truncations");
@@ -444,12 +214,16 @@ int soak(double seconds) {
   report.figure("a neighbour's p99 beside a busy honest peer", percentile(calm.neighbour_ns, 0.99),
                 "ns");
   report.figure("a neighbour's p99 under attack", percentile(tally.neighbour_ns, 0.99), "ns");
-  return report.finish();
 }
 
 } // namespace
 } // namespace mohhos::soak
 
 int main(int argc, char** argv) {
-  return mohhos::soak::soak(mohhos::soak::seconds_argument(argc, argv, 0));
+  using namespace mohhos::soak;
+  const double seconds = std::max(seconds_argument(argc, argv, 0), 4.0);
+  Report report("hostile");
+  soak_ring(seconds / 2, report);
+  soak_endpoint(seconds / 2, report);
+  return report.finish();
 }
