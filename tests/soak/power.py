@@ -12,6 +12,7 @@ the disk of the next machine: its kernel, its mohhosd and a plugin must find exa
 
 The report's last line is one JSON object, as tests/soak/report.hpp writes it. Exit status 77: skipped.
 """
+import ctypes
 import json
 import os
 import random
@@ -99,6 +100,10 @@ class Known:
         return missing, words
 
 
+def die_with_parent():
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
 class Machine:
     """A boot, until its plug is pulled."""
 
@@ -108,7 +113,8 @@ class Machine:
         command = [VM, "--boot", directory, "--disk", os.path.join(directory, "data.img"), "--log",
                    os.path.join(directory, "data.log"), "tests/soak_power", str(number), str(expected), "/dev/vdc",
                    str(FILE_SYSTEM)]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                        preexec_fn=die_with_parent)
 
     def read(self, until):
         """Lines of the console until the time is over, the machine ends or one satisfies `until`."""
@@ -168,9 +174,11 @@ class Soak:
         open(self.path("data.log"), "wb").close()
         expected = sum(count for _, _, count in self.before.values())
         machine = Machine(self.scratch, number, expected)
-        sends = machine.read(lambda line: line.startswith("synced"))
-        machine.read(time.monotonic() + seconds)
-        machine.cut()
+        try:
+            sends = machine.read(lambda line: line.startswith("synced"))
+            machine.read(time.monotonic() + seconds)
+        finally:
+            machine.cut()
         if not sends or any(line.startswith("failed") for line in machine.lines):
             raise RuntimeError("the machine does not send:\n" + "\n".join(machine.lines[-60:]))
         self.check_what_came(machine.lines, expected)
