@@ -6,6 +6,7 @@
 
 #include <sys/epoll.h>
 
+#include "sys/duplicate.hpp"
 #include "sys/socket.hpp"
 
 namespace mohhos::manager {
@@ -47,15 +48,10 @@ void LinkPort::push(std::span<const std::byte> bytes, std::span<const int> fds) 
     if (sent.error().code != Code::Refused) return end(sent.error());
   }
   if (queue_.size() == kLongestQueue) return end({Code::Exhausted, "it does not read its link"});
-  Queued waiting{.bytes = {bytes.begin(), bytes.end()}, .fds = {}, .answer = serving_};
-  for (const int fd : fds) {
-    sys::Fd borrowed(fd);
-    auto copy = borrowed.duplicate();
-    static_cast<void>(borrowed.take());
-    if (!copy) return end(copy.error());
-    waiting.fds.push_back(std::move(*copy));
-  }
-  queue_.push_back(std::move(waiting));
+  auto copies = sys::duplicate_all(fds);
+  if (!copies) return end(copies.error());
+  queue_.push_back(
+      {.bytes = {bytes.begin(), bytes.end()}, .fds = std::move(*copies), .answer = serving_});
   source_.watch(EPOLLIN | EPOLLOUT);
 }
 

@@ -7,6 +7,7 @@
 #include <sys/epoll.h>
 
 #include "base/check.hpp"
+#include "sys/duplicate.hpp"
 #include "sys/socket.hpp"
 
 namespace mohhos::manager {
@@ -72,15 +73,9 @@ void WardenPort::push(std::span<const std::byte> bytes, std::span<const int> fds
     if (sent) return;
     if (sent.error().code != Code::Refused) return end(sent.error());
   }
-  Queued waiting{{bytes.begin(), bytes.end()}, {}};
-  for (const int fd : fds) {
-    sys::Fd borrowed(fd);
-    auto copy = borrowed.duplicate();
-    static_cast<void>(borrowed.take());
-    if (!copy) return end(copy.error());
-    waiting.fds.push_back(std::move(*copy));
-  }
-  queue_.push_back(std::move(waiting));
+  auto copies = sys::duplicate_all(fds);
+  if (!copies) return end(copies.error());
+  queue_.push_back({{bytes.begin(), bytes.end()}, std::move(*copies)});
   source_.watch(EPOLLIN | EPOLLOUT);
 }
 
