@@ -29,7 +29,7 @@ void copy_list(const List& from, string_list_t& to) {
 
 void clear_list(string_list_t& list) noexcept {
   for (std::size_t i = 0; i < list.count; ++i) std::free(list.items[i]);
-  std::free(list.items);
+  std::free(static_cast<void*>(list.items));
   list = {};
 }
 

@@ -3,10 +3,11 @@
 #include <algorithm>
 #include <cerrno>
 
-#include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+
+#include "sys/duplicate.hpp"
 
 namespace mohhos::api::capi {
 namespace {
@@ -18,12 +19,6 @@ struct Wait {
   Monotonic until;
   bool counted = false; // among Connection::waiters
 };
-
-Result<sys::Fd> duplicate(int fd) {
-  sys::Fd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
-  if (!copy) return fail_errno("duplicating a descriptor");
-  return copy;
-}
 
 // True: a message was taken. Otherwise *wait says how to wait for one.
 Result<bool> receive_now(const std::function<void(Connection&, const ipc::Message&)>& take,
@@ -37,7 +32,7 @@ Result<bool> receive_now(const std::function<void(Connection&, const ipc::Messag
       auto message = endpoint->receive(ipc::kNoWait);
       if (!message && message.error().code == Code::Unreachable) drop_endpoint(one);
       if (!message) return std::unexpected(std::move(message).error());
-      one.undelivered = std::move(*message);
+      one.undelivered = *message;
     }
     if (one.undelivered) {
       take(one, *one.undelivered);
@@ -46,8 +41,9 @@ Result<bool> receive_now(const std::function<void(Connection&, const ipc::Messag
     }
   } while (!endpoint->prepare_wait());
   std::uint64_t rung = 0;
+  // It does not block. NOLINTNEXTLINE(clang-analyzer-unix.BlockInCriticalSection)
   (void)!::read(one.nudge.get(), &rung, sizeof rung);
-  TRY(wait.ready, duplicate(endpoint->wait_fd()));
+  TRY(wait.ready, sys::duplicate(endpoint->wait_fd()));
   TRY(wait.nudge, one.nudge.duplicate());
   wait.counted = true;
   ++one.waiters;

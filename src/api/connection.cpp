@@ -117,7 +117,7 @@ bool Connection::read_once() {
     return false;
   }
   if (*frame)
-    on_frame(std::move(**frame));
+    on_frame(**frame);
   else if (at_start)
     arm_deadline();
   return true;
@@ -130,10 +130,10 @@ void Connection::take_fds(std::vector<sys::Fd> fds, bool at_start) {
   fd_ = std::move(fds.front());
 }
 
-void Connection::on_frame(Frame frame) {
+void Connection::on_frame(const Frame& frame) {
   deadline_.reset();
   if (frame.header.type == static_cast<std::uint8_t>(FrameType::Request)) {
-    on_request(std::move(frame));
+    on_request(frame);
     fd_.reset();
     return;
   }
@@ -154,7 +154,7 @@ void Connection::on_data(const Frame& frame) {
          {Code::Malformed, "a data frame, and no method takes a stream of requests"});
 }
 
-void Connection::on_request(Frame frame) {
+void Connection::on_request(const Frame& frame) {
   const std::uint32_t stream = frame.header.stream;
   if (stream % 2 == 0 || stream <= last_stream_)
     return refuse(stream,
@@ -273,7 +273,7 @@ void Responder::answer(std::string payload, sys::Fd fd) const {
       std::move(fd));
 }
 
-bool Responder::send(std::string payload) const {
+bool Responder::send(const std::string& payload) const {
   if (stream_->ended) return false;
   const auto connection = stream_->connection.lock();
   if (!connection) return false;

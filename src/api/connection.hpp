@@ -73,8 +73,8 @@ private:
   // False: nothing more now.
   [[nodiscard]] bool read_once();
   void take_fds(std::vector<sys::Fd> fds, bool at_start);
-  void on_frame(Frame frame);
-  void on_request(Frame frame);
+  void on_frame(const Frame& frame);
+  void on_request(const Frame& frame);
   void on_data(const Frame& frame);
   [[nodiscard]] Result<Method> admit(const Frame& frame, std::string& payload,
                                      std::int64_t& timeout_ns);

@@ -50,7 +50,7 @@ public:
   // Unary: the one answer, with at most one descriptor beside it.
   void answer(std::string payload, sys::Fd fd = {}) const;
   // Streaming: one more message. False: nobody is listening any more, stop.
-  bool send(std::string payload) const;
+  bool send(const std::string& payload) const;
   // Streaming: the end.
   void finish() const;
   // Either kind: the end, with what went wrong.

@@ -331,7 +331,7 @@ Result<Server> Server::open(sys::Loop& loop, sys::Fd listening, manager::Manager
       .on_denied = [&manager](const manager::Caller& caller, std::string_view method,
                               std::string_view why) { manager.audit_denied(caller, method, why); },
       .dispatch =
-          [&manager](Call call, Responder responder) {
+          [&manager](Call call, const Responder& responder) {
             const auto done =
                 kRows[static_cast<std::size_t>(call.method)].run(manager, call, responder);
             if (!done) responder.fail(done.error());

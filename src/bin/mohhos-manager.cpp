@@ -106,7 +106,7 @@ Result<int> run(const Options& options, sys::Fd warden) {
 int main(int argc, char** argv) {
   const auto options = parse_options(argc, argv);
   if (!options) return kUsage;
-  ::signal(SIGPIPE, SIG_IGN); // NOLINT(cert-err33-c)
+  ::signal(SIGPIPE, SIG_IGN);
   spdlog::set_default_logger(std::make_shared<spdlog::logger>(
       "mohhos-manager", std::make_shared<spdlog::sinks::stderr_sink_st>()));
   spdlog::set_pattern("%Y-%m-%d %H:%M:%S.%e mohhos-manager: %l: %v");

@@ -199,8 +199,10 @@ Result<std::size_t> DeadLetters::put(std::span<DeadLetter> letters) {
 
 Result<> DeadLetters::write(std::span<DeadLetter* const> letters) {
   std::vector<std::string> contents;
+  contents.reserve(letters.size());
   for (const DeadLetter* letter : letters) contents.push_back(serialize(*letter));
   std::vector<sys::NewFile> files;
+  files.reserve(letters.size());
   for (std::size_t i = 0; i < letters.size(); ++i)
     files.push_back({file_of(letters[i]->head.id), contents[i]});
   TRY(sys::replace_files(files, 0600));
