@@ -222,7 +222,7 @@ Result<JournalMessage> parse_message(std::span<const std::byte> body) {
   const auto message = Reader(body).at<MessageBody>(0);
   if (!message) return wrong("Message", "size");
   if (message->begin % ipc::kLine != 0 || message->end % ipc::kLine != 0 ||
-      message->end - message->begin - 1 >= ipc::kMaxRing)
+      message->end <= message->begin || message->end - message->begin > ipc::kMaxRing)
     return wrong("Message", "place");
   if (message->type >= ipc::kMessageTypeCount) return wrong("Message", "type");
   if (message->priority > ipc::kPriorityMask) return wrong("Message", "priority");

@@ -136,5 +136,18 @@ TEST(JournalFormat, APayloadCannotBecomeAnEntry) {
   for (const std::string& text : texts_in(bytes)) EXPECT_NE(text, "forged");
 }
 
+TEST(JournalFormat, AMessageEndsBehindItsBegin) {
+  const auto parse = [](std::uint64_t begin, std::uint64_t end) {
+    std::vector<std::byte> bytes;
+    put_message(bytes, kKey, 5, {.place = {begin, end}, .payload = {}});
+    return parse_message(parse_entry(bytes, kKey)->body).has_value();
+  };
+  EXPECT_TRUE(parse(0, ipc::kLine));
+  EXPECT_FALSE(parse(ipc::kLine, ipc::kLine));
+  EXPECT_FALSE(parse(ipc::kLine, 0));
+  EXPECT_FALSE(parse(std::uint64_t{0} - ipc::kLine, ipc::kLine)); // across 2^64: no ring gets there
+  EXPECT_FALSE(parse(0, ipc::kMaxRing + ipc::kLine));
+}
+
 } // namespace
 } // namespace mohhos::manager
