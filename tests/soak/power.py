@@ -64,7 +64,12 @@ class Known:
         self.phase = 0
         self.synced = {}      # (life, lane) -> allowed, synced
 
-    def take(self, sector):
+    def take(self, data):
+        """A write of marks: the machine makes one write of two that lie side by side."""
+        for at in range(0, len(data), SECTOR):
+            self.take_sector(data[at:at + SECTOR])
+
+    def take_sector(self, sector):
         magic, phase, _, life, *numbers = struct.unpack("<8Q", sector[:64])
         if magic != 0x4B52414D5245574F:
             return
