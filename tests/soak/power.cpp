@@ -115,8 +115,9 @@ private:
     message.data = bytes_.data();
     message.data_size = static_cast<std::uint32_t>(bytes_.size());
     message.priority = lane == 0 ? PRIORITY_NORMAL : PRIORITY_HIGH;
-    if (const int status = plugin_send_durable(vault_, &message); status != 0)
-      throw std::runtime_error(fmt::format("plugin_send_durable: {}", status));
+    const int status = plugin_send_durable(vault_, &message);
+    if (status == PLUGIN_E_REFUSED || status == PLUGIN_E_TIMED_OUT) return; // full: not sent
+    if (status != 0) throw std::runtime_error(fmt::format("plugin_send_durable: {}", status));
     ++next_[lane];
   }
 
@@ -192,8 +193,13 @@ int run(std::uint32_t round, std::uint64_t expected, const char* device, off_t o
   const plugin_id_t vault = std::stoull(daemon.value({"info", "soak_vault"}, "id"));
   for (int i = 0; i < kSources; ++i) {
     if (::fork() != 0) continue;
-    Source source(life_of(round, i), vault, ledger, Marks(device, offset, 1 + i));
-    for (;;) source.round();
+    try {
+      Source source(life_of(round, i), vault, ledger, Marks(device, offset, 1 + i));
+      for (;;) source.round();
+    } catch (const std::exception& failed) {
+      say(fmt::format("failed: {}\n", failed.what()));
+    }
+    ::_exit(1); // the daemon is not this process's to end
   }
   // Something is wrong when one of them ends, or the vault gets what was not sent.
   const auto until = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
