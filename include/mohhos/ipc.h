@@ -19,6 +19,8 @@ extern "C" {
 
 /* (ours) Unique among one sender's messages; 0: none. */
 typedef uint64_t message_id_t;
+/* (ours) A request under way, of this program; never given twice; 0: none. */
+typedef uint64_t request_id_t;
 /* (ours) A number that publishers and subscribers agree on. */
 typedef uint32_t event_type_t;
 /* (ours) Higher first, without starving the rest; 0, what an initializer leaves out, is the usual.
@@ -117,6 +119,32 @@ MOHHOS_API int plugin_release_view(plugin_message_t* message);
  * is not there any more), PLUGIN_FAILED (it answered 'no': plugin_last_error() has its words). */
 MOHHOS_API int plugin_call(plugin_id_t target, const plugin_message_t* request,
                            plugin_message_t* response, uint32_t timeout_ms);
+
+/* (ours) plugin_call in two halves, so that it can be taken back: sends the request, and returns
+ * when it is published in the plugin's ring. *id: for plugin_wait_response and
+ * plugin_cancel_request; one of them must follow, or what comes is kept until mohhos_disconnect. It
+ * ends by itself timeout_ms from now. At most 4,096 at once. Any number of threads may ask at the
+ * same time. Errors: as plugin_send_message; EXHAUSTED (too many are open). */
+MOHHOS_API int plugin_request(plugin_id_t target, const plugin_message_t* request,
+                              uint32_t timeout_ms, request_id_t* id);
+
+/* (ours) Waits for the end of a request of this program for timeout_ms (0: only looks), without
+ * holding up other threads; messages that arrive meanwhile wait for plugin_receive_message. 0: it
+ * was answered, *response is overwritten whole and its data is a copy that the caller frees with
+ * plugin_message_free. 1: not yet; *response is untouched, and the request goes on. Any other
+ * result is its end, and `id` is not known any more. Errors: as plugin_call; CANCELLED (another
+ * thread took it back), NOT_FOUND (there is no such request, or its end was told), BAD_STATE
+ * (another thread waits for it), UNREACHABLE (disconnected), EXHAUSTED (no memory for the
+ * answer). */
+MOHHOS_API int plugin_wait_response(request_id_t id, plugin_message_t* response,
+                                    uint32_t timeout_ms);
+
+/* (ours) Takes a request back. The plugin hears of it (on_cancel) if there is room in its ring for
+ * that; it may have answered already, and it may go on working. A thread that waits for the answer
+ * gets CANCELLED; nobody else hears of it, and `id` is not known any more. Any thread. Errors:
+ * NOT_FOUND (there is no such request, or it has ended: an answer that nobody has waited for is
+ * dropped). */
+MOHHOS_API int plugin_cancel_request(request_id_t id);
 
 /* A copy to every plugin of that type that runs and whose ACL allows it. Returns how many got it,
  * or a negative error. The caller keeps `data`; message->receiver is 0 afterwards. Errors: INVALID

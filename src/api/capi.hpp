@@ -37,6 +37,15 @@ struct Lent {
   void* data = nullptr;
 };
 
+// A request of the program that is open, or whose end it has not heard of.
+struct Asked {
+  std::shared_ptr<ipc::Endpoint> endpoint; // that it was sent on
+  PluginId peer;
+  std::optional<Result<ipc::Answer>> end;
+  bool waited_for = false; // by a thread
+  sys::Fd bell;            // eventfd of that thread
+};
+
 struct Connection {
   std::mutex control;
   std::filesystem::path socket; // empty: the default one
@@ -50,8 +59,12 @@ struct Connection {
   std::map<PluginId, Lent> loans;          // one for each target
   sys::Fd nudge;                           // eventfd: who used the endpoint wakes who waits on it
   unsigned waiters = 0;                    // in plugin_receive_message, outside the lock
+  std::map<std::uint64_t, Asked> asked;    // by request_id_t
 };
 [[nodiscard]] Connection& connection();
+
+// Wakes the thread that waits for the end of this request; `data` is held.
+void ring(const Asked& asked);
 
 // Ends the messaging endpoint; `data` is held. [any]
 void drop_endpoint(Connection& connection);

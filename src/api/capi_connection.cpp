@@ -42,6 +42,11 @@ int report(const Error& error) noexcept {
 }
 
 void drop_endpoint(Connection& one) {
+  for (auto& [id, asked] : one.asked) {
+    if (asked.endpoint != one.endpoint || asked.end) continue;
+    asked.end = fail(Code::Unreachable, "the connection to the daemon was closed");
+    ring(asked);
+  }
   one.undelivered.reset();
   one.endpoint.reset();
   one.own_id = {};
@@ -78,6 +83,7 @@ void mohhos_disconnect(void) {
     Connection& one = connection();
     const std::scoped_lock lock(one.data, one.control);
     drop_endpoint(one);
+    std::erase_if(one.asked, [](const auto& asked) { return !asked.second.waited_for; });
     one.client.reset();
     return {};
   });

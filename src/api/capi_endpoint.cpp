@@ -12,14 +12,6 @@
 namespace mohhos::api::capi {
 namespace {
 
-// What to wait for when there is no message now.
-struct Wait {
-  sys::Fd ready; // our own duplicate: the endpoint may go while we wait
-  sys::Fd nudge;
-  Monotonic until;
-  bool counted = false; // among Connection::waiters
-};
-
 // True: a message was taken. Otherwise *wait says how to wait for one.
 Result<bool> receive_now(const std::function<void(Connection&, const ipc::Message&)>& take,
                          Monotonic deadline, Wait& wait) {
@@ -51,15 +43,6 @@ Result<bool> receive_now(const std::function<void(Connection&, const ipc::Messag
   return false;
 }
 
-void sleep_until_ready(const Wait& wait) {
-  pollfd items[] = {{wait.ready.get(), POLLIN, 0}, {wait.nudge.get(), POLLIN, 0}};
-  const auto left = wait.until - std::chrono::steady_clock::now();
-  // Rounded up: a wait that ends too early would look again for nothing.
-  const auto ms = std::chrono::ceil<std::chrono::milliseconds>(left).count();
-  const int timeout = static_cast<int>(std::clamp<std::int64_t>(ms, 0, 3'600'000));
-  (void)!::poll(items, 2, timeout); // whatever it says: look again
-}
-
 void stop_waiting(Wait& wait) {
   Connection& one = connection();
   const std::scoped_lock lock(one.data);
@@ -83,10 +66,24 @@ Result<ipc::Endpoint*> endpoint_of(Connection& one) {
   return one.endpoint.get();
 }
 
-void nudge(const Connection& one) {
+void sleep_until_ready(const Wait& wait) {
+  pollfd items[] = {{wait.ready.get(), POLLIN, 0}, {wait.nudge.get(), POLLIN, 0}};
+  const auto left = wait.until - std::chrono::steady_clock::now();
+  // Rounded up: a wait that ends too early would look again for nothing.
+  const auto ms = std::chrono::ceil<std::chrono::milliseconds>(left).count();
+  const int timeout = static_cast<int>(std::clamp<std::int64_t>(ms, 0, 3'600'000));
+  (void)!::poll(items, 2, timeout); // whatever it says: look again
+}
+
+void nudge_receivers(const Connection& one) {
   if (one.waiters == 0) return;
-  const std::uint64_t ring = 1;
-  (void)!::write(one.nudge.get(), &ring, sizeof ring); // full: it rings already
+  const std::uint64_t once = 1;
+  (void)!::write(one.nudge.get(), &once, sizeof once); // full: it rings already
+}
+
+void nudge(const Connection& one) {
+  nudge_receivers(one);
+  for (const auto& [id, asked] : one.asked) ring(asked);
 }
 
 Result<> receive(std::uint32_t timeout_ms,

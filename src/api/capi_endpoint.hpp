@@ -17,8 +17,9 @@ inline constexpr auto kSendTime = std::chrono::seconds(1); // waiting for room i
 
 // The endpoint, opened on first use; `data` is held.
 [[nodiscard]] Result<ipc::Endpoint*> endpoint_of(Connection& one);
-// Wakes who waits for a message, after a step that may have taken the wake-up with it.
+// Wakes who waits for messages or answers, after a step that may have taken the wake-up with it.
 void nudge(const Connection& one);
+void nudge_receivers(const Connection& one); // of messages only
 
 // A step on the endpoint that is not a receive, as step(Connection&, Endpoint&). A link that is
 // gone is opened again, once. [any]
@@ -36,6 +37,15 @@ auto with_endpoint(Step step)
     if (attempt == 1) return result;
   }
 }
+
+// What to wait for when there is nothing now.
+struct Wait {
+  sys::Fd ready; // our own duplicate: the endpoint may go while we wait
+  sys::Fd nudge; // rung by who used the endpoint
+  Monotonic until;
+  bool counted = false; // among Connection::waiters
+};
+void sleep_until_ready(const Wait& wait);
 
 // Waits for the next message and gives it to `take`, which keeps it or releases it; should that
 // throw, the message stays and is the next again. [any]

@@ -24,6 +24,14 @@ TEST_F(CApi, SendsAndReceivesWithoutCopies) {
   expect_serving();
 }
 
+TEST_F(CApi, WaitsForAnswersLaterAndTakesRequestsBack) {
+  const Outcome outcome =
+      run({REQUESTS_C_TESTS, daemon.sign(plugin_file("slow")), daemon.sign(plugin_file("slower"))},
+          {{"MOHHOS_SOCKET", daemon.socket()}});
+  EXPECT_EQ(outcome.code, 0) << outcome.out << outcome.err << daemon.log();
+  expect_serving();
+}
+
 // The plugin rings bells of which this program holds the ears: not what it could fill.
 TEST_F(CApi, AProgramThatSpoilsItsBellsDoesNotHoldThePlugin) {
   const Outcome outcome = run({FILL_BELLS_C_TESTS, daemon.sign(plugin_file("bounce"))},
