@@ -2,6 +2,8 @@
 // nothing it tried succeeded, the neighbour and the daemon serve on, `plugctl why` names the call
 // where the kernel lets us see it, and nothing is left of it.
 #include <algorithm>
+#include <filesystem>
+#include <future>
 #include <ostream>
 #include <sstream>
 #include <string>
@@ -91,7 +93,11 @@ constexpr Row kRows[] = {
     {"odd_requests", Verdict::LivesOn, "16383 requests"},
     {"reply_flood", Verdict::LivesOn, "", "", true},
     {"waiting_lies", Verdict::Survives},
-    {"unread_hole", Verdict::LivesOn, "after 40 channels"},
+    {"subscription_flood", Verdict::LivesOn, "after 256 subscriptions", "", true},
+    {"forged_tap", Verdict::Ends, "its lane is not valid"},
+    {"forged_record", Verdict::Ends, "TapOpened from the wrong side"},
+    {"sync_flood", Verdict::LivesOn, "are under way already"},
+    {"unread_hole", Verdict::LivesOn, "after 40 channels and 40 holes"},
     {"break_again", Verdict::LivesOn, "after 6"},
     {"ring_hog", Verdict::Survives},
     {"die_for_ever", Verdict::Ends, "SIGSEGV"},
@@ -218,6 +224,82 @@ TEST(EvilNeighbour, DoesNotEndWhoIsSuspended) {
   ASSERT_EQ(daemon.plugctl({"resume", "victim"}).code, 0);
   const Outcome answer = daemon.plugctl({"call", "victim", "are you there?"});
   EXPECT_EQ(answer.code, 0) << answer.err << daemon.log();
+  EXPECT_EQ(daemon.stop(), "");
+}
+
+// Who waits for a liar is answered by it: what it says of its own waiting ends nobody's call.
+TEST(EvilWaiting, DoesNotEndTheCallsOfOthers) {
+  Daemon daemon;
+  daemon.trust_key("verified");
+  for (const char* name : {"victim", "waiting_lies"})
+    ASSERT_EQ(
+        daemon.load_and_start(daemon.sign(std::string(EVIL_DIR) + "/" + name + ".so"), name).code,
+        0);
+  const Outcome answer = daemon.plugctl({"call", "victim", "ask waiting_lies"});
+  EXPECT_NE(answer.out.find("asked=0"), std::string::npos) << answer.out << answer.err;
+  EXPECT_EQ(daemon.stop(), "");
+}
+
+// What others want to have on disk gets there beside somebody who wants too much.
+TEST(EvilSyncs, HoldUpNobodyElse) {
+  Daemon daemon;
+  daemon.trust_key("verified");
+  for (const char* name : {"victim", "saver", "sync_flood"})
+    ASSERT_EQ(
+        daemon.load_and_start(daemon.sign(std::string(EVIL_DIR) + "/" + name + ".so"), name).code,
+        0);
+  for (int i = 0; i < 10; ++i)
+    EXPECT_EQ(daemon.plugctl({"call", "saver", "?"}).out.substr(0, 7), "saved 0") << daemon.log();
+  EXPECT_EQ(daemon.state("sync_flood"), "RUNNING");
+  // Its messages are read, so they need no more room than the logs that are being written.
+  std::uintmax_t bytes = 0;
+  for (const auto& file :
+       std::filesystem::recursive_directory_iterator(daemon.root() / "var/lib/mohhos/journal"))
+    if (file.is_regular_file()) bytes += file.file_size();
+  EXPECT_LT(bytes, 64U << 20);
+  EXPECT_EQ(daemon.stop(), "");
+}
+
+// A recorder believes nothing of what the one that is recorded says, and ends with the daemon and
+// everybody else unharmed.
+TEST(EvilCopies, EndTheRecordingAndNothingElse) {
+  Daemon daemon;
+  daemon.trust_key("verified");
+  for (const char* name : {"victim", "tap_lies"})
+    ASSERT_EQ(
+        daemon.load_and_start(daemon.sign(std::string(EVIL_DIR) + "/" + name + ".so"), name).code,
+        0);
+  const std::string file = daemon.root() / "recording";
+  auto recording = std::async(std::launch::async, [&] {
+    return daemon.plugctl({"record", "application:tap_lies", file, "--duration", "15s"});
+  });
+  ASSERT_TRUE(Daemon::eventually([&] { return std::filesystem::exists(file); }));
+  EXPECT_EQ(daemon.plugctl({"send", "tap_lies", "x"}).code, 0);
+  const Outcome ended = recording.get();
+  EXPECT_EQ(ended.code, 1) << ended.err << daemon.log();
+  EXPECT_NE(ended.err.find("copies make no sense"), std::string::npos) << ended.err;
+  // What came before the nonsense is there, with what was said of it.
+  const Outcome dry = daemon.plugctl({"replay", file, "--dry-run"});
+  EXPECT_EQ(dry.code, 0) << dry.err;
+  EXPECT_NE(dry.out.find("1 messages"), std::string::npos) << dry.out;
+  EXPECT_EQ(daemon.plugctl({"call", "victim", "are you there?"}).code, 0);
+  EXPECT_EQ(daemon.stop(), "");
+}
+
+// Nobody counts as dead who is about to be begun again: each of them had its turn.
+TEST(EvilDeaths, AreCountedAndComeToAnEnd) {
+  Daemon daemon;
+  daemon.trust_key("verified");
+  (void)daemon.load_and_start(daemon.sign(std::string(EVIL_DIR) + "/die_for_ever.so"),
+                              "die_for_ever");
+  const auto restarts = [&] { return daemon.value({"info", "die_for_ever"}, "restarts"); };
+  EXPECT_TRUE(Daemon::eventually([&] {
+    return daemon.state("die_for_ever") == "ERROR" && restarts() == "5";
+  })) << restarts()
+      << daemon.log();
+  EXPECT_EQ(daemon.value({"info", "die_for_ever"}, "generation"), "6");
+  EXPECT_NE(daemon.plugctl({"start", "die_for_ever"}).code, 0);
+  EXPECT_EQ(restarts(), "5"); // and no other began meanwhile
   EXPECT_EQ(daemon.stop(), "");
 }
 

@@ -21,9 +21,18 @@ static int32_t on_message(void* self, const mohhos_message_t* message) {
     (void)evil_host->subscribe(evil_host, 0, &event, 1);
   }
   if (message->correlation == 0) return 0;
-  char text[64];
-  const int size = snprintf(text, sizeof text, "alive messages=%llu broken=%llu",
-                            (unsigned long long)messages, (unsigned long long)broken);
+  int32_t asked_status = 1;
+  static const char kAsk[] = "ask waiting_lies"; // a call that takes long
+  if (message->size == sizeof kAsk - 1 && memcmp(message->data, kAsk, sizeof kAsk - 1) == 0) {
+    mohhos_channel_t channel = 0;
+    mohhos_message_t answer;
+    asked_status = evil_host->open_channel(evil_host, 0, "waiting_lies", 0, 5000000000u, &channel);
+    if (asked_status >= 0)
+      asked_status = evil_host->call(evil_host, channel, NULL, "?", 1, 15000000000u, &answer);
+  }
+  char text[80];
+  const int size = snprintf(text, sizeof text, "alive messages=%llu broken=%llu asked=%d",
+                            (unsigned long long)messages, (unsigned long long)broken, asked_status);
   const mohhos_request_t asked = {message->sender, message->correlation, message->deadline_ns};
   (void)evil_host->reply(evil_host, &asked, 0, text, (size_t)size, 1000000000u);
   return 0;
