@@ -321,6 +321,13 @@ struct mohhos_host {
    * [main] DENIED, EXHAUSTED (the disk is full, or the operator's limit reached: the messages are
    * sent all the same), FAILED (the disk), TIMED_OUT, PEER_GONE. */
   int32_t (*sync)(const mohhos_host_t* host, mohhos_channel_t channel, uint64_t timeout_ns);
+
+  /* As sync, without waiting: messages and work go on, and `done` gets `user` and the outcome, as
+   * for a request: status MOHHOS_OK (its `reply` is empty), or one of sync()'s errors with the
+   * sentence in `reply`. It is about what was sent before this call. An error of the call itself
+   * means that `done` is not called. [main] PEER_GONE: there is no such channel. */
+  int32_t (*begin_sync)(const mohhos_host_t* host, mohhos_channel_t channel, uint64_t timeout_ns,
+                        mohhos_reply_fn done, void* user);
 };
 
 /* Values of on_peer. */

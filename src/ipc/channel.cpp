@@ -8,6 +8,7 @@
 #include "base/check.hpp"
 #include "ipc/doorbell.hpp"
 #include "ipc/link.hpp"
+#include "ipc/shared_word.hpp"
 #include "sys/memfd.hpp"
 
 namespace mohhos::ipc {
@@ -214,6 +215,10 @@ RingReceiver::Outcome ReceivingChannel::next(View& view) noexcept {
   if (outcome == RingReceiver::Outcome::Empty && ring_.must_wake(true))
     ring_doorbell(space_bell_.get());
   return outcome;
+}
+
+std::uint64_t ReceivingChannel::dropped() const noexcept {
+  return load_relaxed(&reinterpret_cast<const DataHeader*>(data_.data())->counters.dropped);
 }
 
 RingReceiver::Outcome ReceivingChannel::next_copy(View& view) {

@@ -107,6 +107,8 @@ public:
     return ring_.all_released() && copies_.empty();
   }
   void release(std::uint64_t end, std::uint64_t number) noexcept;
+  // Messages that the sender says it had no room for and dropped. [any]
+  [[nodiscard]] std::uint64_t dropped() const noexcept;
   [[nodiscard]] int data_bell() const noexcept { return data_bell_.get(); }
 
 private:

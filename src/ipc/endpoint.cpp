@@ -108,15 +108,17 @@ void Endpoint::State::take_record(LinkRecord record) {
   case LinkType::ChannelClosed: take_closed(record.as<ChannelClosed>()); break;
   case LinkType::GroupStale: groups.clear(); break;
   case LinkType::ChannelRefused:
-  case LinkType::Subscribed:
   case LinkType::Synced:
+    if (!answers) take_synced(record);
+    break;
+  case LinkType::Subscribed:
   case LinkType::GroupReady: break;
   case LinkType::Deadlock: take_deadlock(record.as<Deadlock>()); return;
   case LinkType::TapOpened: {
     const auto tap = record.as<TapOpened>();
     if (Receiving* const from = find_receiving(ChannelId{tap.channel_id})) {
-      from->tap = ChannelId{tap.tap_channel_id};
-      from->tap_missed = 0;
+      const ChannelId copies{tap.tap_channel_id};
+      if (std::exchange(from->tap, copies) != copies) from->tap_missed = 0;
     } else {
       taps_to_come[tap.channel_id] = ChannelId{tap.tap_channel_id};
     }

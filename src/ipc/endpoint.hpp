@@ -75,6 +75,9 @@ struct Answer {
 // (the peer answered 'no': its words). The message is released when the callback returns.
 using AnswerCallback = std::function<void(Result<const Message*>)>;
 
+// What sync_later() came to. Called once, as an AnswerCallback is.
+using SyncCallback = std::function<void(const Result<>&)>;
+
 // The end of a channel that we sent or received on. PeerRestarted: the peer is a new process, and
 // the channel goes on; requests that the old one had are answered with this error.
 struct Ended {
@@ -83,6 +86,8 @@ struct Ended {
   Role role{};
   Error why; // PeerGone, PeerRestarted, Denied (revoked), Malformed (broken: the text says which
              // rule)
+  // Of copies for a recorder (Lane::Tap): how many there was no room for, as their sender says.
+  std::uint64_t missed = 0;
 };
 
 struct Delivered {
@@ -169,6 +174,9 @@ public:
   // disk is full, or the journal; the messages are sent all the same. [loop]
   [[nodiscard]] Result<> sync(ChannelId channel, Monotonic deadline);
   [[nodiscard]] Result<> sync(Monotonic deadline);
+  // The same (channel 0: on any) without waiting: the callback gets the outcome, TimedOut at the
+  // latest at the deadline. PeerGone: there is no such channel, and no callback. [loop]
+  [[nodiscard]] Result<> sync_later(ChannelId channel, Monotonic deadline, SyncCallback callback);
 
   // Wakes every receiver that a send with `more` left asleep. receive(), rest() and prepare_wait()
   // do this; call it when none of them follows soon. [loop]
@@ -246,6 +254,14 @@ public:
   }
   [[nodiscard]] int link_fd() const;
   [[nodiscard]] EndpointCounters counters() const;
+
+  // A recorder's: of each ring of copies that it has now, how many there was no room for, as their
+  // sender says. What has ended says so in Ended. [loop]
+  struct MissedCopies {
+    ChannelId channel;
+    std::uint64_t missed = 0;
+  };
+  [[nodiscard]] std::vector<MissedCopies> missed_copies() const;
 
 private:
   struct State;

@@ -140,7 +140,7 @@ void Endpoint::State::wait_for_answer(PluginId callee,
     Receiving* const idle = responses_of(callee); // it may have ended just now
     const bool sleep =
         !found && time >= begin + settings.spin && (idle == nullptr || arm_only(*idle));
-    const Monotonic until = std::min(calls.next_deadline(), tell_at);
+    const Monotonic until = std::min(own_deadline(), tell_at);
     (void)note(waiter.wait(sleep ? until : kNoWait));
     expire(now());
   }

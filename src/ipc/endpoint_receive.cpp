@@ -194,7 +194,8 @@ void Endpoint::State::copy_to_tap(Receiving& from, const Message& message) {
   RingSender& ring = tap->channel.ring();
   const MessageInfo& info = message.info;
   const unsigned flags = (info.failed ? kTapFailed : 0U) | (info.cancels ? kTapCancels : 0U) |
-                         (info.redelivered ? kTapRedelivered : 0U);
+                         (info.redelivered ? kTapRedelivered : 0U) |
+                         (info.durable ? kTapDurable : 0U);
   const TapHeader header{.channel = from.id.value,
                          .id = info.id,
                          .sender = message.sender.value,
@@ -224,6 +225,13 @@ void Endpoint::State::copy_to_tap(Receiving& from, const Message& message) {
   tap->channel.commit();
 }
 
+std::vector<Endpoint::MissedCopies> Endpoint::missed_copies() const {
+  std::vector<MissedCopies> all;
+  for (const auto& [id, from] : state_->receiving)
+    if (from->lane == Lane::Tap) all.push_back({from->id, from->channel.dropped()});
+  return all;
+}
+
 void Endpoint::State::break_receiving(Receiving& channel, Breach breach) {
   channel.channel.ring().condemn(breach);
   if (!channel.ending) {
@@ -247,9 +255,15 @@ void Endpoint::State::end_receiving(ChannelId id) {
   CHECK(found != receiving.end());
   Receiving& channel = *found->second;
   fail_calls(channel.peer.id, *channel.ending);
-  const bool told = channel.lane == Lane::Normal || channel.lane == Lane::Lossy ||
+  const bool copies = channel.lane == Lane::Tap;
+  const bool told = channel.lane == Lane::Normal || channel.lane == Lane::Lossy || copies ||
                     channel.ending->code == Code::Malformed;
-  if (told) ends.push_back({id, channel.peer.id, Role::Receive, *channel.ending});
+  if (told)
+    ends.push_back({.channel = id,
+                    .peer = channel.peer.id,
+                    .role = Role::Receive,
+                    .why = *channel.ending,
+                    .missed = copies ? channel.channel.dropped() : 0});
   waiter.remove_bell(channel.channel.data_bell());
   deactivate(channel);
   if (last_receiving == &channel) last_receiving = nullptr;
@@ -354,6 +368,7 @@ void Endpoint::State::deliver_finished() {
 }
 
 void Endpoint::State::expire(Monotonic time) {
+  if (time >= next_sync) look_at_syncs(time);
   for (AnswerCallback& callback : calls.take_expired(time))
     finished.push_back({std::move(callback), {Code::TimedOut, "no answer came in time"}});
 }

@@ -262,39 +262,6 @@ Result<std::uint64_t> Endpoint::send(ChannelId channel, const Outgoing& about,
   return commit(channel);
 }
 
-// --- durable messages ---
-
-Result<> Endpoint::State::sync_ring(ChannelId id, Monotonic deadline) {
-  const Sending* const out = find_sending(id);
-  if (out == nullptr) return fail(Code::PeerGone, "channel {} has ended", id.value);
-  if (out->durable_to <= out->synced_to) return {};
-  Sync question;
-  question.channel_id = id.value;
-  question.upto = out->durable_to;
-  TRY(const LinkRecord record, ask(question, deadline));
-  TRY(check_answer(record, LinkType::Synced));
-  if (Sending* const still = find_sending(id)) still->synced_to = question.upto;
-  return {};
-}
-
-Result<> Endpoint::sync(ChannelId channel, Monotonic deadline) {
-  const Sending* const base = state_->find_sending(channel);
-  if (base == nullptr) return fail(Code::PeerGone, "channel {} has ended", channel.value);
-  const auto lanes = base->lanes; // the channel may end while we wait
-  TRY(state_->sync_ring(channel, deadline));
-  for (const ChannelId lane : lanes)
-    if (lane) TRY(state_->sync_ring(lane, deadline));
-  return {};
-}
-
-Result<> Endpoint::sync(Monotonic deadline) {
-  std::vector<ChannelId> owing;
-  for (const auto& [id, out] : state_->sending)
-    if (out->durable_to > out->synced_to) owing.push_back(out->id);
-  for (const ChannelId id : owing) TRY(state_->sync_ring(id, deadline));
-  return {};
-}
-
 // --- ending, resting ---
 
 void Endpoint::State::end_sending(ChannelId id, Error why) {

@@ -1,6 +1,7 @@
 // The inside of an Endpoint, shared by its files: endpoint.cpp (link, channels), endpoint_send.cpp
-// (sending), endpoint_receive.cpp (messages out of rings), endpoint_wait.cpp (spinning, sleeping),
-// endpoint_calls.cpp (requests), endpoint_groups.cpp (broadcast, events).
+// (sending), endpoint_sync.cpp (durable messages), endpoint_receive.cpp (messages out of rings),
+// endpoint_wait.cpp (spinning, sleeping), endpoint_calls.cpp (requests), endpoint_groups.cpp
+// (broadcast, events).
 #pragma once
 
 #include <array>
@@ -117,6 +118,14 @@ struct FinishedCall {
   Error why;
 };
 
+// Something durable of which somebody wants to hear that it is on disk.
+struct PendingSync {
+  std::vector<Sync> questions; // that are not answered
+  Monotonic deadline;
+  Monotonic again; // when they are asked once more
+  SyncCallback callback;
+};
+
 struct GroupMember {
   ChannelId channel;
   model::Lossiness loss = model::Lossiness::None;
@@ -174,9 +183,14 @@ struct Endpoint::State {
   // The looks that sends with `more` owe: before anything here waits, and when the caller comes
   // back.
   void look_at_receivers() noexcept;
-  [[nodiscard]] Result<> sync_ring(ChannelId id, Monotonic deadline);
   // Memory of rings that have been idle since the last time.
   void return_idle_memory();
+
+  // endpoint_sync.cpp
+  [[nodiscard]] Result<> sync_ring(ChannelId id, Monotonic deadline);
+  void finish_sync(SyncCallback callback, Result<> result);
+  void take_synced(const LinkRecord& record);
+  void look_at_syncs(Monotonic now);
 
   // endpoint_receive.cpp
   enum class Next : std::uint8_t { Message, Again, Nothing };
@@ -225,6 +239,7 @@ struct Endpoint::State {
   [[nodiscard]] Monotonic about_now();
   void plan_idle_look();
   [[nodiscard]] bool arm_only(Receiving& channel);
+  [[nodiscard]] Monotonic own_deadline() const;
 
   // endpoint_calls.cpp
   void fail_calls(PluginId peer, const Error& why);
@@ -273,6 +288,8 @@ struct Endpoint::State {
   Calls<AnswerCallback> calls;
   std::uint64_t blocking_call = 0; // the number of the one that call_and_wait() waits for
   std::map<GroupKey, Group> groups;
+  std::vector<PendingSync> syncs;
+  Monotonic next_sync = Monotonic::max(); // when one of them is due
 
   // What arrived and waits for receive() to deliver it.
   std::deque<LinkRecord> records;

@@ -85,6 +85,11 @@ bool Endpoint::State::arm_only(Receiving& channel) {
   return true;
 }
 
+// What we have to do ourselves, whoever rings or not.
+Monotonic Endpoint::State::own_deadline() const {
+  return std::min(calls.next_deadline(), next_sync);
+}
+
 bool Endpoint::State::any_ring_ready() {
   for (const std::size_t rank : busy_ranks())
     for (const Receiving* const channel : services[rank].active)
@@ -139,7 +144,7 @@ void Endpoint::State::look_away(Monotonic until) {
 void Endpoint::State::sleep(Monotonic time, Monotonic deadline) {
   if (time >= deadline || !arm()) return;
   ++counters.sleeps;
-  if (note(waiter.wait(std::min(deadline, calls.next_deadline()))))
+  if (note(waiter.wait(std::min(deadline, own_deadline()))))
     linger.woken_after(about_now() - time);
 }
 
@@ -158,7 +163,7 @@ bool Endpoint::State::wait(Monotonic deadline) {
     sleep(time, deadline);
   }
   if (idle_look == IdleLook::Due) return_idle_memory();
-  if (!calls.empty()) expire(now());
+  if (!calls.empty() || !syncs.empty()) expire(now());
   return deadline == kForever || about_now() < deadline || now() < deadline || anything_ready();
 }
 
@@ -186,7 +191,7 @@ bool Endpoint::prepare_wait() {
   return state_->arm();
 }
 Monotonic Endpoint::next_deadline() const {
-  return state_->calls.next_deadline();
+  return state_->own_deadline();
 }
 
 } // namespace mohhos::ipc

@@ -301,6 +301,22 @@ struct HostTable::Calls {
     return outcome(synced);
   }
 
+  static std::int32_t begin_sync(const mohhos_host_t* host, mohhos_channel_t channel,
+                                 std::uint64_t timeout_ns, mohhos_reply_fn done,
+                                 void* user) noexcept {
+    HostTable& me = self(host);
+    if (!me.may_talk_here()) return MOHHOS_E_BAD_STATE;
+    if (done == nullptr) return MOHHOS_E_INVALID;
+    return outcome(me.endpoint_.sync_later(
+        ChannelId{channel}, deadline_in(timeout_ns), [&me, done, user](const Result<>& synced) {
+          const ipc::Message nothing{};
+          if (synced)
+            me.finish_request(done, user, &nothing);
+          else
+            me.finish_request(done, user, std::unexpected(synced.error()));
+        }));
+  }
+
   static std::int32_t call_after(const mohhos_host_t* host, std::uint64_t delay_ns,
                                  mohhos_timer_fn then, void* user) noexcept {
     HostTable& me = self(host);
@@ -358,7 +374,8 @@ HostTable::HostTable(ipc::Endpoint& endpoint, const sandbox::Boot& boot, sys::Fd
             .call = &Calls::call,
             .call_after = &Calls::call_after,
             .cancel = &Calls::cancel,
-            .sync = &Calls::sync};
+            .sync = &Calls::sync,
+            .begin_sync = &Calls::begin_sync};
 }
 
 void HostTable::set_config(std::string_view key, std::string_view value) {

@@ -59,7 +59,7 @@ AT(mohhos_plugin_t, on_peer, 72);
 AT(mohhos_plugin_t, destroy, 80);
 AT(mohhos_plugin_t, on_cancel, 88);
 
-SIZE(mohhos_host_t, 208);
+SIZE(mohhos_host_t, 216);
 AT(mohhos_host_t, struct_size, 0);
 AT(mohhos_host_t, abi_version, 4);
 AT(mohhos_host_t, plugin_id, 8);
@@ -88,6 +88,7 @@ AT(mohhos_host_t, call, 176);
 AT(mohhos_host_t, call_after, 184);
 AT(mohhos_host_t, cancel, 192);
 AT(mohhos_host_t, sync, 200);
+AT(mohhos_host_t, begin_sync, 208);
 
 SIZE(plugin_message_t, 56);
 AT(plugin_message_t, id, 0);

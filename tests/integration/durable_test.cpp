@@ -94,6 +94,17 @@ TEST_F(Durable, SyncedMessagesSurviveTheEndOfEverything) {
             numbers(0, 20, "r") + numbers(20, 30));
 }
 
+TEST_F(Durable, ACoroutineWaitsForTheDiskAsABlockingCallDoes) {
+  ASSERT_EQ(load("vault").code, 0);
+  ASSERT_EQ(load_and_start("depositor").code, 0);
+  EXPECT_EQ(call("depositor", "later 0 10"), "0");
+  EXPECT_EQ(call("depositor", "later 0 0"), "0"); // nothing to wait for
+  EXPECT_EQ(call("depositor", "later 10 20"), "0");
+  lose_power();
+  ASSERT_EQ(load_and_start("vault").code, 0);
+  EXPECT_EQ(vault_has(numbers(0, 20, "r")), numbers(0, 20, "r")) << daemon->log();
+}
+
 TEST_F(Durable, WhatWasAcknowledgedDoesNotComeAgain) {
   ASSERT_EQ(load_and_start("vault").code, 0);
   ASSERT_EQ(load_and_start("depositor").code, 0);

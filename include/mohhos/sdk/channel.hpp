@@ -70,6 +70,7 @@ private:
 
 template <class R>
 class PendingCall; // task.hpp
+class PendingSync; // task.hpp
 
 // A request under way, to take it back. A handle: it may be dropped or kept after the end.
 class CallHandle {
@@ -141,6 +142,10 @@ public:
       throw Failure(MOHHOS_E_UNSUPPORTED, "sync: this host has no durable messages");
     detail::demand(host_->sync(host_, channel_, detail::nanoseconds(timeout)), "sync");
   }
+
+  // The same for a coroutine, which lets everything else go on meanwhile:
+  // `co_await ledger.synced();`. Asked for at once, and about what was sent before.
+  [[nodiscard]] PendingSync synced(Duration timeout = std::chrono::seconds(5)) const;
 
   // Asks, and has `done` called with the answer (or with why there is none) in a later callback.
   template <class Q>

@@ -58,6 +58,11 @@ public:
                                     const SendOptions& options = {}) const {
     return channel.call<R>(request, timeout, options);
   }
+  // Channel::synced likewise: `co_await ctx.sync(ledger)`.
+  [[nodiscard]] PendingSync sync(const Channel& channel,
+                                 Duration timeout = std::chrono::seconds(5)) const {
+    return channel.synced(timeout);
+  }
 #endif
 
 protected:

@@ -343,6 +343,41 @@ PendingCall<R> Channel::call(const Q& request, Duration timeout, const SendOptio
   return PendingCall<R>(host_, channel_, request, timeout, options);
 }
 
+// A sync under way: co_await it, once. Throws Failure as Channel::sync does.
+class [[nodiscard]] PendingSync {
+public:
+  PendingSync(const mohhos_host_t* host, mohhos_channel_t channel, Duration timeout) {
+    if (!detail::has(host, &mohhos_host_t::begin_sync))
+      throw Failure(MOHHOS_E_UNSUPPORTED, "synced: this host syncs only while it waits");
+    detail::demand(host->begin_sync(host, channel, detail::nanoseconds(timeout),
+                                    &detail::Signal::on_reply, signal_.get()),
+                   "synced");
+    signal_.lent();
+  }
+  PendingSync(const PendingSync&) = delete;
+  PendingSync& operator=(const PendingSync&) = delete;
+
+  [[nodiscard]] bool await_ready() const noexcept { return signal_->given; }
+  template <class Promise>
+  void await_suspend(std::coroutine_handle<Promise> frame) const {
+    signal_.wait(frame);
+  }
+  void await_resume() const {
+    const mohhos_message_t* const raw =
+        signal_->kept ? &signal_->kept->raw() : std::exchange(signal_->reply, nullptr);
+    if (raw == nullptr) throw Failure(MOHHOS_E_BAD_STATE, "a sync is awaited once");
+    const Reply reply(signal_->status, *raw);
+    if (!reply.ok()) throw Failure(reply.status(), reply.copy());
+  }
+
+private:
+  detail::SignalHolder signal_;
+};
+
+inline PendingSync Channel::synced(Duration timeout) const {
+  return PendingSync(host_, channel_, timeout);
+}
+
 namespace detail {
 class Sleep {
 public:

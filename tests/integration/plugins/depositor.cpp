@@ -1,6 +1,7 @@
 // Sends what is to be on disk to vault, and answers how that went:
 //   "deposit FROM TO"   the numbers, durable, one message each; then sync(): its outcome
 //   "urgent FROM TO"    the same with a higher priority
+//   "later FROM TO"     the same as "deposit" in a coroutine
 //   "plain FROM TO"     the numbers, not durable
 //   "forget FROM TO"    durable, without sync()
 //   "sync"              sync() of all channels
@@ -19,10 +20,27 @@ public:
 
   void on_message(const mohhos::Message& message) override {
     std::istringstream words(message.copy());
+    if (message.text().starts_with("later")) return start(later(message.keep()));
     if (message.wants_reply()) reply(message, act(words));
   }
 
 private:
+  mohhos::Task later(mohhos::OwnedMessage message) {
+    std::istringstream words(message.copy());
+    std::string verb;
+    int from = 0;
+    int to = 0;
+    words >> verb >> from >> to;
+    for (int i = from; i < to; ++i) vault_.send(std::to_string(i), {.durable = true});
+    std::int32_t status = MOHHOS_OK;
+    try {
+      co_await sync(vault_, std::chrono::nanoseconds(kPatience));
+    } catch (const mohhos::Failure& failure) {
+      status = failure.code();
+    }
+    reply(message, std::to_string(status));
+  }
+
   std::string act(std::istringstream& words) {
     std::string verb;
     int from = 0;

@@ -106,6 +106,7 @@ public:
     return syncs_;
   }
   std::atomic<bool> disk_is_full = false;
+  std::atomic<bool> lose_next_sync = false; // as a manager that ends before it answers
 
 private:
   void run() {
@@ -142,6 +143,7 @@ private:
     case LinkType::Sync: {
       const auto question = (*record)->as<Sync>();
       syncs_.push_back(question);
+      if (lose_next_sync.exchange(false)) return;
       if (disk_is_full) {
         ChannelRefused refused;
         refused.header.sequence = question.header.sequence;

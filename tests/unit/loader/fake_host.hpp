@@ -89,6 +89,13 @@ public:
       self(host).cancelled.push_back(request);
       return self(host).pending.empty() ? MOHHOS_E_NOT_FOUND : MOHHOS_OK;
     };
+    table_.begin_sync = [](const mohhos_host_t* host, mohhos_channel_t channel, std::uint64_t,
+                           mohhos_reply_fn then, void* whose) -> std::int32_t {
+      if (self(host).sync_result < 0) return self(host).sync_result;
+      self(host).synced.push_back(channel);
+      self(host).pending.push_back({then, whose});
+      return MOHHOS_OK;
+    };
     table_.publish = [](const mohhos_host_t* host, std::uint32_t event,
                         const mohhos_send_options_t*, const void* data,
                         std::size_t size) -> std::int32_t {
@@ -120,7 +127,7 @@ public:
 
   [[nodiscard]] const mohhos_host_t* table() const { return &table_; }
 
-  // Ends the oldest request that is open.
+  // Ends the oldest request (or sync) that is open.
   std::int32_t answer(std::string_view text, std::int32_t status = MOHHOS_OK) {
     const auto [then, whose] = pending.front();
     pending.erase(pending.begin());
@@ -163,6 +170,8 @@ public:
   std::int32_t last_request = 0;
   std::vector<std::int32_t> cancelled;
   std::int32_t request_result = MOHHOS_OK;
+  std::vector<mohhos_channel_t> synced; // by begin_sync
+  std::int32_t sync_result = MOHHOS_OK;
   std::int32_t call_result = MOHHOS_OK; // of a blocking call, with call_words
   std::string call_words;
   std::vector<std::pair<mohhos_reply_fn, void*>> pending; // requests, in order

@@ -43,6 +43,7 @@ public:
     if (what == "many")
       for (int i = 0; i < 1000; ++i) start(naps(i));
     if (what == "wait") start(waits());
+    if (what == "keep") start(keeps());
     if (what == "never started") static_cast<void>(waits());
   }
 
@@ -102,6 +103,17 @@ private:
     co_await mohhos::sleep(std::chrono::milliseconds(i % 7));
     if (i == 999) info("last");
   }
+  mohhos::Task keeps() {
+    peer_.send("kept", {.durable = true});
+    try {
+      co_await sync(peer_);
+      info("on disk");
+      co_await peer_.synced(1s);
+      info("again");
+    } catch (const mohhos::Failure& failure) {
+      info(std::to_string(failure.code()) + " " + failure.what());
+    }
+  }
   mohhos::Task waits() {
     const Witness witness(&destroyed);
     static_cast<void>(co_await peer_.call<std::string>("for ever", 1s));
@@ -131,6 +143,33 @@ protected:
   FakeHost host;
   void* self = kTable.create(host.table());
 };
+
+TEST_F(SdkTask, WaitsForTheDiskAndLetsTheRestGoOn) {
+  ASSERT_EQ(tell("keep"), MOHHOS_OK);
+  EXPECT_EQ(host.sent.at(0).bytes, "kept");
+  ASSERT_EQ(host.synced.size(), 1U);
+  EXPECT_EQ(host.synced[0], 1U); // the peer's channel
+  EXPECT_TRUE(host.logged.empty());
+  ASSERT_EQ(tell("throw later"), MOHHOS_OK); // another one begins meanwhile
+  EXPECT_EQ(host.answer(""), MOHHOS_OK);
+  EXPECT_EQ(host.logged, std::vector<std::string>{"on disk"});
+  EXPECT_EQ(host.answer("the disk is full", MOHHOS_E_EXHAUSTED), MOHHOS_OK);
+  EXPECT_EQ(host.logged.at(1), std::to_string(MOHHOS_E_EXHAUSTED) + " the disk is full");
+}
+
+TEST_F(SdkTask, ASyncThatCannotBeAskedForThrowsAtOnce) {
+  host.sync_result = MOHHOS_E_PEER_GONE;
+  ASSERT_EQ(tell("keep"), MOHHOS_OK);
+  ASSERT_EQ(host.logged.size(), 1U);
+  EXPECT_EQ(host.logged[0].substr(0, 3), std::to_string(MOHHOS_E_PEER_GONE));
+}
+
+TEST_F(SdkTask, ASyncThatWasBegunMayEndAfterItsPlugin) {
+  ASSERT_EQ(tell("keep"), MOHHOS_OK);
+  kTable.destroy(self);
+  self = nullptr;
+  EXPECT_EQ(host.answer(""), MOHHOS_OK); // reaches nobody
+}
 
 TEST_F(SdkTask, GoesOnWithTheAnswerAndWithTime) {
   ASSERT_EQ(tell("relay"), MOHHOS_OK);
