@@ -91,9 +91,11 @@ public:
     ipc::put_recorded_gap(buffer_, gap);
     end_.missed += gap.missed;
   }
-  // What this ring of copies had no room for, beyond what its copies have told.
+  // What this ring of copies had no room for, beyond what its copies have told. At the end of the
+  // recording, or when the process that made the copies has ended: what it would have told with its
+  // next one.
   void settle(ChannelId copies, std::uint64_t dropped) {
-    const std::uint64_t told = std::exchange(told_[copies], dropped);
+    const std::uint64_t told = std::exchange(told_[copies], std::max(told_[copies], dropped));
     if (dropped > told) put_gap({.channel = 0, .missed = dropped - told});
   }
   [[nodiscard]] Result<> flush() {
@@ -141,27 +143,22 @@ Result<> record_until_the_end(ipc::Endpoint& endpoint, Recorder& recorder, const
   return {};
 }
 
-// What lies in our ring still, and what had no room in it: the number is asked for first, so that
-// the copies that tell of a part of it are all counted.
+// What lies in our rings still, and what had no room in them: the numbers are read first, so that
+// the copies that tell of a part of it are all counted. Also when the daemon is gone.
 // Not when the last of --count is here: it told of what was missed before it.
-Result<> settle(const Context& context, Connection& connection, Recorder& recorder,
-                const Options& options) {
+Result<> settle(ipc::Endpoint& endpoint, Recorder& recorder, const Options& options) {
   const auto full = [&] {
     return options.count != 0 && recorder.so_far().messages >= options.count;
   };
   if (full()) return {};
-  v1::ListChannelsRequest request;
-  request.mutable_end()->set_id(connection.id.value);
-  TRY(api::Client client, context.connect()); // the manager may have been replaced meanwhile
-  TRY(const auto reading,
-      client.call<v1::ListChannelsResponse>(api::Method::ListChannels, request, kPatience));
+  const auto missed = endpoint.missed_copies();
   const Monotonic until = now() + kLastLook;
   while (now() < until && !full()) {
-    TRY(const bool one, record_one(*connection.endpoint, recorder, ipc::kNoWait));
-    if (!one) break;
+    const auto one = record_one(endpoint, recorder, ipc::kNoWait);
+    if (!one && one.error().code != Code::Unreachable) return std::unexpected(one.error());
+    if (!one || !*one) break;
   }
-  for (const auto& channel : reading.channels())
-    if (channel.lane() == "tap") recorder.settle(ChannelId{channel.id()}, channel.dropped());
+  for (const auto& copies : missed) recorder.settle(copies.channel, copies.missed);
   return {};
 }
 
@@ -201,14 +198,16 @@ Result<int> record(const Context& context, const Options& options) {
       connection.client.call<v1::TapChannelResponse>(api::Method::TapChannel, request, timeout));
   TRY(Recorder recorder, Recorder::create(options.file));
   recorder.begin({tap.sender(), tap.receiver(), begun.begun_us, begun.begun_ns});
+  connection.endpoint->on_ended([&recorder](const ipc::Ended& ended) {
+    if (ended.missed != 0) recorder.settle(ended.channel, ended.missed);
+  });
   if (!context.quiet && !context.json())
     fmt::print(stderr, "recording {} → {} ({} of its channels open) into {}; ^C ends it\n",
                tap.sender(), tap.receiver(), tap.channels_size(), options.file);
   const auto done = record_until_the_end(*connection.endpoint, recorder, options, end);
-  if (done || done.error().code == Code::Unreachable) // the daemon has gone: what we have is whole
-    if (auto settled = settle(context, connection, recorder, options);
-        !settled && settled.error().code != Code::Unreachable)
-      return std::unexpected(settled.error());
+  if (done || done.error().code == Code::Unreachable) { // then what we have is whole all the same
+    TRY(settle(*connection.endpoint, recorder, options));
+  }
   TRY(recorder.finish());
   TRY(done);
   say_end(context, options, recorder.so_far());

@@ -2,7 +2,7 @@
 //
 // The whole file is checked before anything is sent. Requests are sent as requests, and their
 // answers counted; responses and cancellations of the recording are left out, because nobody waits
-// for them now.
+// for them now. What was durable is durable again, and on disk when the replay has ended.
 #include <charconv>
 #include <memory>
 #include <unistd.h>
@@ -66,6 +66,7 @@ struct Contents {
   ipc::Recording recording;
   std::uint64_t messages = 0; // that can be sent
   std::uint64_t requests = 0; // of these
+  std::uint64_t durable = 0;  // of these
   std::uint64_t left_out = 0; // responses and cancellations
   std::uint64_t attached = 0; // whose shared memory is not in the file
   std::uint64_t missed = 0;   // that the recorder missed
@@ -75,6 +76,10 @@ struct Contents {
   std::uint64_t last_ns = 0;
   std::optional<Error> damage{};
 };
+
+bool is_durable(const ipc::TapHeader& header) {
+  return (header.flags & ipc::kTapDurable) != 0;
+}
 
 bool can_be_sent(const ipc::TapHeader& header) {
   return header.type != static_cast<std::uint32_t>(ipc::MessageType::DataResponse) &&
@@ -90,6 +95,7 @@ void count(const ipc::RecordedMessage& message, Contents& contents) {
   contents.last_ns = message.header.received_ns;
   ++contents.messages;
   if (message.header.correlation != 0) ++contents.requests;
+  if (is_durable(message.header)) ++contents.durable;
   if (message.header.attachment != 0) ++contents.attached;
   contents.bytes += message.payload.size();
   contents.largest = std::max<std::uint64_t>(contents.largest, message.payload.size());
@@ -135,6 +141,7 @@ public:
     }
     const ipc::Outgoing about{.type = static_cast<ipc::MessageType>(message.header.type),
                               .priority = static_cast<ipc::Priority>(message.header.priority),
+                              .durable = is_durable(message.header),
                               .event = message.header.event};
     const Monotonic deadline = std::chrono::steady_clock::now() + kPatience;
     if (message.header.correlation != 0) {
@@ -146,9 +153,11 @@ public:
     if (speed_.factor != 0) endpoint_.flush();
     return true;
   }
-  // Until all is acknowledged and answered.
+  // Until all is on disk that should be, acknowledged and answered.
   [[nodiscard]] Result<bool> finish() {
     const Monotonic deadline = std::chrono::steady_clock::now() + kPatience;
+    if (auto synced = endpoint_.sync(deadline); !synced)
+      return std::unexpected(std::move(synced).error().within("having it on disk"));
     while (open_ != 0 || !endpoint_.acknowledged(channel_)) {
       if (std::chrono::steady_clock::now() >= deadline)
         return fail(Code::TimedOut, "not everything was acknowledged in time");
@@ -239,6 +248,7 @@ void say_contents(const Context& context, const Options& options, const Contents
     json["begun_us"] = contents.recording.begun_us;
     json["messages"] = contents.messages;
     json["requests"] = contents.requests;
+    json["durable"] = contents.durable;
     json["left_out"] = contents.left_out;
     json["attachments"] = contents.attached;
     json["missed"] = contents.missed;
@@ -249,8 +259,8 @@ void say_contents(const Context& context, const Options& options, const Contents
   fmt::print("{}: {} → {}, {}\n", options.file, monitor::escape_controls(contents.recording.sender),
              monitor::escape_controls(contents.recording.receiver),
              human_clock(contents.recording.begun_us));
-  fmt::print("{} messages ({} of them requests), {}, over {}\n", contents.messages,
-             contents.requests, human_bytes(contents.bytes), human_ns(ns));
+  fmt::print("{} messages ({} of them requests, {} durable), {}, over {}\n", contents.messages,
+             contents.requests, contents.durable, human_bytes(contents.bytes), human_ns(ns));
   if (contents.left_out != 0)
     fmt::print("{} responses and cancellations are left out\n", contents.left_out);
   if (contents.attached != 0)

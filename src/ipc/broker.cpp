@@ -195,15 +195,14 @@ Plan Broker::join(Party party) {
   self.present = true;
   if (successor && was_present) deliver_restarted(id, plan); // nobody had said lost()
   for (auto& [number, channel] : channels_) {
-    const bool sends = channel.record.sender == id.value;
-    if (!sends && channel.record.receiver != id.value) continue;
-    if (successor && sends) {
-      ++channel.record.ring_generation;
-      channel.sender_told = false;
-      plan.changed = true;
-    }
-    if (!sends) deliver_opened(channel, Role::Receive, 0, plan);
+    if (!successor || channel.record.sender != id.value) continue;
+    ++channel.record.ring_generation;
+    channel.sender_told = false;
+    plan.changed = true;
   }
+  deliver_taps_of(id, plan); // a recorder is there before what it records
+  for (auto& [number, channel] : channels_)
+    if (channel.record.receiver == id.value) deliver_opened(channel, Role::Receive, 0, plan);
   if (is_new && self.party.type) deliver_stale(plan); // programs belong to no group of a type
   return plan;
 }

@@ -209,6 +209,8 @@ private:
   void deliver_restarted(PluginId party, Plan& plan);
   void end_tap(std::uint64_t tapped, CloseReason reason, Plan& plan);
   void end_taps_of(PluginId receiver, Plan& plan);
+  void deliver_taps_of(PluginId receiver, Plan& plan);
+  [[nodiscard]] Result<> judge_tap(std::uint64_t channel, std::uint64_t copies) const;
   // To those who know a group, or only to this one: they are to ask again.
   void deliver_stale(Plan& plan, PluginId only = {});
   void replace_stand_in(const Party& party, Plan& plan);

@@ -1,5 +1,5 @@
 // The broker's durable state as bytes: what the warden keeps for the next manager. A head, then the
-// channels, the subscriptions and the stand-ins, each of fixed size.
+// channels, the subscriptions, the stand-ins and the recorded channels, each of fixed size.
 #include <cstring>
 
 #include "base/fixed_text.hpp"
@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::uint32_t kNoType = 0xFFFFFFFFU;
 constexpr std::uint32_t kMagic = 0x4B4F5242; // "BROK"
-constexpr std::uint32_t kVersion = 3;
+constexpr std::uint32_t kVersion = 4;
 
 struct SavedHead {
   std::uint32_t magic = kMagic;
@@ -20,6 +20,11 @@ struct SavedHead {
   std::uint64_t channels = 0;
   std::uint64_t subscriptions = 0;
   std::uint64_t stand_ins = 0;
+  std::uint64_t taps = 0;
+};
+struct SavedTap {
+  std::uint64_t channel = 0;
+  std::uint64_t copies = 0;
 };
 struct SavedStandIn {
   std::uint64_t id = 0;
@@ -53,8 +58,10 @@ Result<> judge(const ChannelRecord& record, std::uint64_t next_channel) {
 } // namespace
 
 std::vector<std::byte> Broker::save() const {
-  SavedHead head{
-      .next_channel = next_channel_, .channels = channels_.size(), .stand_ins = stand_ins_.size()};
+  SavedHead head{.next_channel = next_channel_,
+                 .channels = channels_.size(),
+                 .stand_ins = stand_ins_.size(),
+                 .taps = taps_.size()};
   for (const auto& [subscriber, wishes] : subscriptions_) head.subscriptions += wishes.size();
   std::vector<std::byte> bytes;
   append(bytes, head);
@@ -69,6 +76,8 @@ std::vector<std::byte> Broker::save() const {
     put_text(saved.name, stand_in.name);
     append(bytes, saved);
   }
+  for (const auto& [channel, copies] : taps_)
+    append(bytes, SavedTap{.channel = channel, .copies = copies});
   return bytes;
 }
 
@@ -105,7 +114,24 @@ Result<> Broker::restore(std::span<const std::byte> saved) {
     stand_in = {.id = {one->id}, .name = one->name, .type = {}, .waits = one->waits != 0};
     if (known_type) stand_in.type = model::kPluginTypes[one->type];
   }
+  for (std::uint64_t i = 0; i < head->taps; ++i, offset += sizeof(SavedTap)) {
+    const auto tap = reader.at<SavedTap>(offset);
+    if (!tap) return fail(Code::Malformed, "the broker's saved state ends after {} recorders", i);
+    TRY(judge_tap(tap->channel, tap->copies));
+    taps_[tap->channel] = tap->copies;
+  }
   next_channel_ = head->next_channel;
+  return {};
+}
+
+// Copies go from the receiver of what is copied.
+Result<> Broker::judge_tap(std::uint64_t channel, std::uint64_t copies) const {
+  const auto from = find({channel});
+  const auto to = find({copies});
+  if (!from || !to || from->lane == Lane::Tap || to->lane != Lane::Tap ||
+      from->receiver != to->sender)
+    return fail(Code::Malformed, "the broker's saved recorder of channel {} makes no sense",
+                channel);
   return {};
 }
 

@@ -28,6 +28,7 @@ Result<Plan> Broker::tap(ChannelId id, PluginId recorder) {
   deliver_opened(*copy, Role::Receive, 0, plan);
   deliver_opened(*copy, Role::Send, 0, plan);
   taps_[id.value] = copy->record.channel;
+  plan.changed = true;
   TapOpened record;
   record.channel_id = id.value;
   record.tap_channel_id = copy->record.channel;
@@ -51,7 +52,21 @@ Plan Broker::untap(ChannelId id) {
   record.channel_id = id.value;
   plan.deliveries.push_back({PluginId{find(id)->receiver}, record, {}});
   end_tap(id.value, CloseReason::PeerGone, plan);
+  plan.changed = true;
   return plan;
+}
+
+// Once more: the manager may have died before it had told the receiver.
+void Broker::deliver_taps_of(PluginId receiver, Plan& plan) {
+  for (const auto& [tapped, copies] : taps_) {
+    Channel& copy = channels_.at(copies);
+    if (copy.record.sender != receiver.value) continue;
+    if (!copy.sender_told) deliver_opened(copy, Role::Send, 0, plan);
+    TapOpened record;
+    record.channel_id = tapped;
+    record.tap_channel_id = copies;
+    plan.deliveries.push_back({receiver, record, {}});
+  }
 }
 
 void Broker::end_taps_of(PluginId receiver, Plan& plan) {

@@ -88,7 +88,7 @@ Result<> check_tap_header(const TapHeader& header) {
     return fail(Code::Malformed, "has priority {}, which does not exist", header.priority);
   if (header.lane >= static_cast<std::uint32_t>(Lane::Tap))
     return fail(Code::Malformed, "came on lane {}, which cannot be recorded", header.lane);
-  if ((header.flags & ~(kTapFailed | kTapCancels | kTapRedelivered)) != 0)
+  if ((header.flags & ~(kTapFailed | kTapCancels | kTapRedelivered | kTapDurable)) != 0)
     return fail(Code::Malformed, "has flags {:#x}, which do not exist", header.flags);
   return {};
 }

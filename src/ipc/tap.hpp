@@ -27,5 +27,6 @@ static_assert(sizeof(TapHeader) == 96);
 inline constexpr std::uint32_t kTapFailed = 1;
 inline constexpr std::uint32_t kTapCancels = 2;
 inline constexpr std::uint32_t kTapRedelivered = 4;
+inline constexpr std::uint32_t kTapDurable = 8;
 
 } // namespace mohhos::ipc

@@ -84,9 +84,10 @@ void Manager::Parts::save_manager() {
                      .started_us = started_us,
                      .life = life,
                      .broker = broker.save(),
-                     .endpoints = {}};
+                     .endpoints = {},
+                     .taps = tap_wishes};
   for (const auto& [id, endpoint] : endpoints)
-    saved.endpoints.push_back({id, endpoint.name, endpoint.uid});
+    saved.endpoints.push_back({id, endpoint.name, endpoint.uid, endpoint.delivers_to});
   const std::string bytes = serialize(saved);
   auto memory = sys::make_sealed("record", std::as_bytes(std::span(bytes)));
   if (!memory) return spdlog::error("the manager's record cannot be kept: {}", memory.error().text);
@@ -177,12 +178,17 @@ void Manager::Parts::adopt_manager(Inheritance& heir) {
     const auto left = inheritance.find(endpoint.id);
     sys::Fd link = left == inheritance.end() ? sys::Fd() : take_kept(left->second, KeepKind::Link);
     if (!link) continue;
-    Endpoint one{
-        .id = endpoint.id, .name = std::move(endpoint.name), .uid = endpoint.uid, .link = nullptr};
+    Endpoint one{.id = endpoint.id,
+                 .name = std::move(endpoint.name),
+                 .uid = endpoint.uid,
+                 .link = nullptr,
+                 .delivers_to = std::move(endpoint.delivers_to)};
     const ipc::Party party = party_of(one);
     if (auto attached = attach_endpoint(std::move(one), std::move(link)); attached)
       execute(broker.join(party));
   }
+  for (TapWish& wish : saved->taps)
+    if (endpoints.contains(wish.recorder)) tap_wishes.push_back(std::move(wish));
 }
 
 Result<> Manager::Parts::adopt_plugin(PluginId id, Inheritance& heir) {

@@ -15,6 +15,8 @@ namespace pb = mohhos::v1;
 namespace fs = std::filesystem;
 
 constexpr std::string_view kSuffix = ".letter";
+constexpr std::string_view kNextId = "next-id"; // a file: the number that no letter had yet
+constexpr Bytes kLargestNextId{32};
 constexpr std::size_t kFilesAtATime = 64; // descriptors, until they are on disk
 constexpr std::uint64_t kLargestHead = 16384;
 
@@ -82,13 +84,16 @@ Result<LetterHead> head_of(const pb::DeadLetterRecord& record) {
   return head;
 }
 
+std::optional<std::uint64_t> parse_id(std::string_view text) {
+  std::uint64_t id = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
+  if (error != std::errc() || end != text.data() + text.size() || id == 0) return std::nullopt;
+  return id;
+}
+
 std::optional<std::uint64_t> id_of(const fs::path& file) {
   if (file.extension() != kSuffix) return std::nullopt;
-  const std::string stem = file.stem();
-  std::uint64_t id = 0;
-  const auto [end, error] = std::from_chars(stem.data(), stem.data() + stem.size(), id);
-  if (error != std::errc() || end != stem.data() + stem.size() || id == 0) return std::nullopt;
-  return id;
+  return parse_id(file.stem().native());
 }
 
 Error unknown(std::uint64_t id) {
@@ -139,6 +144,14 @@ DeadLetters DeadLetters::open(fs::path directory, LetterBounds bounds,
                               std::vector<std::string>& problems) {
   DeadLetters store(std::move(directory), bounds);
   std::error_code error;
+  if (const fs::path file = store.directory_ / kNextId; fs::exists(file, error)) {
+    const auto text = sys::read_file(file, kLargestNextId);
+    const auto next = text ? parse_id(*text) : std::nullopt;
+    if (next)
+      store.next_id_ = store.remembered_id_ = *next;
+    else
+      problems.push_back(fmt::format("{}: this is no number", file.native()));
+  }
   for (fs::directory_iterator each(store.directory_, error), end; !error && each != end;
        each.increment(error)) {
     const auto id = id_of(each->path());
@@ -219,9 +232,18 @@ Result<DeadLetter> DeadLetters::read(std::uint64_t id) const {
   return letter;
 }
 
+Result<> DeadLetters::remember_next_id() {
+  if (remembered_id_ == next_id_) return {};
+  TRY(sys::replace_file(directory_ / kNextId, fmt::to_string(next_id_), 0600));
+  remembered_id_ = next_id_;
+  return {};
+}
+
 Result<> DeadLetters::drop(std::uint64_t id) {
   const auto size = sizes_.find(id);
   if (size == sizes_.end()) return std::unexpected(unknown(id));
+  // The files themselves say which numbers were given, but for those above the last one.
+  if (id == sizes_.rbegin()->first) TRY(remember_next_id());
   TRY(sys::remove_file(file_of(id)));
   bytes_ -= size->second;
   sizes_.erase(size);

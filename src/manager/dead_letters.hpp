@@ -3,6 +3,8 @@
 // all. Bounded by count and bytes: a letter that finds no room is refused, never an older one
 // dropped for it.
 //
+// A letter's number is never given again, also not by another manager, or another daemon.
+//
 // A letter is known by where its message lay, so that burying it twice (the manager died in
 // between) gives one.
 #pragma once
@@ -83,6 +85,7 @@ private:
   [[nodiscard]] std::filesystem::path file_of(std::uint64_t id) const;
   void insert(const LetterHead& head, std::uint64_t bytes);
   [[nodiscard]] Result<> write(std::span<DeadLetter* const> letters);
+  [[nodiscard]] Result<> remember_next_id();
 
   std::filesystem::path directory_;
   LetterBounds bounds_;
@@ -91,6 +94,7 @@ private:
   std::map<Place, std::uint64_t> by_place_;
   std::uint64_t bytes_ = 0;
   std::uint64_t next_id_ = 1;
+  std::uint64_t remembered_id_ = 0; // on disk
 };
 
 } // namespace mohhos::manager

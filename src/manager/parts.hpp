@@ -46,14 +46,6 @@ struct Endpoint {
   std::string delivers_to{}; // a plugin that it may send to, whatever the ACLs say
 };
 
-// A recorder wants copies of a channel, or of all between two ends, whenever one is there.
-struct TapWish {
-  PluginId recorder;
-  ChannelId channel; // 0: by ends
-  std::string sender;
-  std::string receiver;
-};
-
 // What the warden hands over of one plugin (or endpoint) before it is known what it was.
 struct Inheritance {
   std::map<std::pair<warden::KeepKind, std::uint64_t>, sys::Fd> kept;

@@ -235,6 +235,14 @@ std::string serialize(const SavedManager& manager) {
     one.set_id(endpoint.id.value);
     one.set_name(endpoint.name);
     one.set_uid(endpoint.uid);
+    one.set_delivers_to(endpoint.delivers_to);
+  }
+  for (const TapWish& wish : manager.taps) {
+    pb::TapWishRecord& one = *record.add_taps();
+    one.set_recorder(wish.recorder.value);
+    one.set_channel(wish.channel.value);
+    one.set_sender(wish.sender);
+    one.set_receiver(wish.receiver);
   }
   return record.SerializeAsString();
 }
@@ -245,11 +253,15 @@ Result<SavedManager> parse_manager_record(std::span<const std::byte> bytes) {
                        .started_us = record.started_us(),
                        .life = record.life(),
                        .broker = {},
-                       .endpoints = {}};
+                       .endpoints = {},
+                       .taps = {}};
   const auto broker = std::as_bytes(std::span(record.broker()));
   manager.broker.assign(broker.begin(), broker.end());
   for (const pb::EndpointRecord& one : record.endpoints())
-    manager.endpoints.push_back({PluginId{one.id()}, one.name(), one.uid()});
+    manager.endpoints.push_back({PluginId{one.id()}, one.name(), one.uid(), one.delivers_to()});
+  for (const pb::TapWishRecord& one : record.taps())
+    manager.taps.push_back(
+        {PluginId{one.recorder()}, ChannelId{one.channel()}, one.sender(), one.receiver()});
   return manager;
 }
 

@@ -40,6 +40,15 @@ struct SavedEndpoint {
   PluginId id;
   std::string name;
   std::uint32_t uid = 0;
+  std::string delivers_to{};
+};
+
+// A recorder wants copies of a channel, or of all between two ends, whenever one is there.
+struct TapWish {
+  PluginId recorder;
+  ChannelId channel; // 0: by ends
+  std::string sender;
+  std::string receiver;
 };
 
 struct SavedManager {
@@ -48,6 +57,7 @@ struct SavedManager {
   std::uint64_t life = 0;
   std::vector<std::byte> broker;
   std::vector<SavedEndpoint> endpoints;
+  std::vector<TapWish> taps{};
 };
 
 [[nodiscard]] std::string serialize(const SavedPlugin& plugin);

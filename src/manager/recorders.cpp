@@ -75,6 +75,7 @@ Result<TapStatus> Manager::Parts::tap(const Caller& caller, const TapRequest& re
     execute(*std::move(plan));
   }
   tap_wishes.push_back(std::move(wish));
+  save_manager();
   return status;
 }
 

@@ -1,4 +1,5 @@
 // What a plugin received, recorded and sent once more.
+#include <csignal>
 #include <fstream>
 #include <future>
 
@@ -95,6 +96,49 @@ TEST_F(Record, GoesOnThroughTheDeathOfTheReceiver) {
   const std::string bytes = read_text(file());
   const auto first = bytes.find("die as 1");
   EXPECT_NE(bytes.find("die as 1", first + 1), std::string::npos);
+}
+
+// Its successor knows who records what, so a channel that opens then is recorded as well.
+TEST_F(Record, GoesOnWithAnotherManagerOnChannelsThatOpenThen) {
+  ASSERT_EQ(load_and_start("keeper").code, 0);
+  ASSERT_EQ(load_and_start("counter_in").code, 0);
+  ASSERT_EQ(load("counter_out").code, 0);
+  auto running = recording("counter_out:counter_in", {"--count", "300"});
+  for (int round = 0; round < 2; ++round) {
+    const pid_t manager = daemon.manager_pid();
+    ASSERT_EQ(kill(manager, SIGKILL), 0);
+    ASSERT_TRUE(Daemon::eventually(
+        [&] { return daemon.manager_pid() > 0 && daemon.manager_pid() != manager; }));
+    if (round == 0) {
+      EXPECT_EQ(daemon.plugctl({"start", "counter_out"}).code, 0);
+    }
+  }
+  const Outcome recorded = running.get();
+  EXPECT_EQ(json(recorded.out, "messages"), "300") << recorded.err;
+  EXPECT_EQ(json(recorded.out, "missed"), "0");
+}
+
+TEST_F(Record, AndReplayKeepWhatIsDurableDurable) {
+  ASSERT_EQ(load_and_start("vault").code, 0);
+  ASSERT_EQ(load_and_start("depositor").code, 0);
+  auto running = recording("depositor:vault", {"--count", "4"});
+  EXPECT_EQ(trimmed(call("depositor", "plain 0 1")), "0");
+  EXPECT_EQ(trimmed(call("depositor", "deposit 1 4")), "0");
+  ASSERT_EQ(running.get().code, 0);
+  const Outcome dry = daemon.plugctl({"-o", "json", "replay", file(), "--dry-run"});
+  EXPECT_EQ(json(dry.out, "messages"), "4") << dry.err;
+  EXPECT_EQ(json(dry.out, "durable"), "3");
+  EXPECT_EQ(daemon.plugctl({"replay", file(), "--speed", "max"}).code, 0);
+  EXPECT_EQ(trimmed(call("vault", "?")), "0,1,2,3,0,1,2,3,");
+
+  // Where nothing can be kept on disk, what is durable cannot be replayed, and says so.
+  TemporaryDirectory root;
+  std::filesystem::create_directories(root.path() / "etc/mohhos");
+  write_text(root.path() / "etc/mohhos/mohhosd.toml", "[journal]\nenabled = false\n");
+  Daemon fresh({.root = root.path(), .prefix = {}, .arguments = {}});
+  ASSERT_EQ(fresh.load_and_start(fresh.sign(plugin_file("vault")), "vault").code, 0);
+  const Outcome refused = fresh.plugctl({"replay", file(), "--speed", "max"});
+  EXPECT_REFUSED(refused, 5, "after 4 of 4 messages", "on disk", "switched off");
 }
 
 TEST_F(Record, IsOverriddenForOnePluginOnlyAndAudited) {

@@ -149,7 +149,7 @@ TEST(Recording, RefusesWhatNoRecorderWrites) {
   EXPECT_NE(with([](TapHeader& it) { it.type = 8; }).find("type 8"), std::string::npos);
   EXPECT_NE(with([](TapHeader& it) { it.priority = 4; }).find("priority 4"), std::string::npos);
   EXPECT_NE(with([](TapHeader& it) { it.lane = 6; }).find("lane 6"), std::string::npos);
-  EXPECT_NE(with([](TapHeader& it) { it.flags = 8; }).find("flags 0x8"), std::string::npos);
+  EXPECT_NE(with([](TapHeader& it) { it.flags = 16; }).find("flags 0x10"), std::string::npos);
   EXPECT_NE(refused([](Bytes& bytes) { put_recorded_end(bytes, {.messages = 1}); }).find("1 mess"),
             std::string::npos);
   EXPECT_NE(refused([](Bytes& bytes) {

@@ -108,6 +108,72 @@ TEST_F(Tap, CountsExactlyWhatARecorderHadNoRoomForByChannel) {
   EXPECT_EQ(accounted, sent);
 }
 
+TEST_F(Tap, SaysWhichMessagesWereDurable) {
+  const ChannelId channel = *a->open_channel("b", soon());
+  board.tap(channel, {9});
+  EXPECT_FALSE(*b->receive(kNoWait));
+  send(*a, channel, "one", {.durable = true});
+  send(*a, channel, "two");
+  EXPECT_EQ(take(*b), "one");
+  EXPECT_EQ(take(*b), "two");
+  b->flush();
+  EXPECT_EQ(copy(*recorder).header.flags, kTapDurable);
+  EXPECT_EQ(copy(*recorder).header.flags, 0U);
+}
+
+TEST_F(Tap, WhatNoCopyCouldTellIsKnownWhenTheReceiverDies) {
+  const ChannelId channel = *a->open_channel("b", soon());
+  board.tap(channel, {9});
+  const std::string large(100 << 10, 'x');
+  constexpr std::uint64_t kSent = 60; // more than the recorder's ring holds, and nobody reads it
+  for (std::uint64_t i = 0; i < kSent; ++i) {
+    send(*a, channel, large);
+    EXPECT_EQ(take(*b).size(), large.size());
+  }
+  b->flush();
+  (void)recorder->rest(kNoWait); // takes nothing
+  const auto now = recorder->missed_copies();
+  ASSERT_EQ(now.size(), 1U);
+  b.reset();
+  board.lose({2});
+  std::optional<Ended> end;
+  recorder->on_ended([&](const Ended& ended) { end = ended; });
+  std::uint64_t copies = 0;
+  while (!end) {
+    const auto message = recorder->receive(testing::in(100ms));
+    ASSERT_TRUE(message);
+    if (!*message) continue;
+    TapHeader header;
+    std::memcpy(&header, (*message)->payload.data(), sizeof header);
+    EXPECT_EQ(header.missed, 0U);
+    ++copies;
+    recorder->release(**message);
+  }
+  EXPECT_GT(end->missed, 0U);
+  EXPECT_EQ(end->missed, now[0].missed);
+  EXPECT_EQ(end->channel, now[0].channel);
+  EXPECT_EQ(copies + end->missed, kSent);
+  EXPECT_TRUE(recorder->missed_copies().empty());
+}
+
+TEST_F(Tap, GoesOnWithAnotherManager) {
+  const ChannelId channel = *a->open_channel("b", soon());
+  board.tap(channel, {9});
+  EXPECT_FALSE(*b->receive(kNoWait));
+  board.restart_manager({plugin(1, "a"), plugin(2, "b"),
+                         Party{.id = {9},
+                               .name = "recorder",
+                               .type = {},
+                               .generation = {1},
+                               .capabilities = {},
+                               .acl = {}}});
+  EXPECT_FALSE(*b->receive(kNoWait));
+  send(*a, channel, "one");
+  EXPECT_EQ(take(*b), "one");
+  b->flush();
+  EXPECT_EQ(copy(*recorder).payload, "one");
+}
+
 TEST_F(Tap, OfAChannelThatIsToComeHasItsFirstMessage) {
   board.tap(*a->open_channel("b", soon()), {9});
   EXPECT_FALSE(*b->receive(kNoWait));

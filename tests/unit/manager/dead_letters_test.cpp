@@ -119,6 +119,26 @@ TEST_F(DeadLettersTest, ADroppedOneIsGoneAndItsNumberIsNotGivenAgain) {
   EXPECT_TRUE(store.heads().contains(3));
 }
 
+TEST_F(DeadLettersTest, ANumberIsNotGivenAgainByWhoComesLater) {
+  {
+    DeadLetters store = open();
+    for (const std::uint64_t at : {0U, 64U, 128U}) EXPECT_EQ(put(store, letter(at)), 1U);
+    ASSERT_TRUE(store.drop(2));
+    ASSERT_TRUE(store.drop(3));
+  }
+  {
+    DeadLetters store = open();
+    EXPECT_TRUE(problems_.empty());
+    EXPECT_EQ(put(store, letter(192)), 1U);
+    EXPECT_TRUE(store.heads().contains(4));
+    ASSERT_TRUE(store.drop(4));
+    ASSERT_TRUE(store.drop(1)); // none is left
+  }
+  DeadLetters store = open();
+  EXPECT_EQ(put(store, letter(256)), 1U);
+  EXPECT_TRUE(store.heads().contains(5));
+}
+
 TEST_F(DeadLettersTest, AFileThatIsNoLetterIsNamedAndLeftAlone) {
   {
     DeadLetters store = open();

@@ -70,10 +70,12 @@ TEST(Record, EveryCutAndEveryFlippedByteIsAnErrorOrARecord) {
 }
 
 TEST(Record, OfTheManagerGivesBackWhatWasSaved) {
-  const SavedManager manager{.next_id = 12,
-                             .started_us = 34,
-                             .broker = {std::byte{1}, std::byte{2}},
-                             .endpoints = {{PluginId{3}, "tool", 1000}}};
+  const SavedManager manager{
+      .next_id = 12,
+      .started_us = 34,
+      .broker = {std::byte{1}, std::byte{2}},
+      .endpoints = {{PluginId{3}, "tool", 1000, "ocr"}},
+      .taps = {{PluginId{3}, ChannelId{9}, "", ""}, {PluginId{3}, ChannelId{}, "reader", "ocr"}}};
   const std::string bytes = serialize(manager);
   const auto back = parse_manager_record(std::as_bytes(std::span(bytes)));
   ASSERT_TRUE(back);
@@ -81,6 +83,12 @@ TEST(Record, OfTheManagerGivesBackWhatWasSaved) {
   EXPECT_EQ(back->broker, manager.broker);
   ASSERT_EQ(back->endpoints.size(), 1U);
   EXPECT_EQ(back->endpoints[0].name, "tool");
+  EXPECT_EQ(back->endpoints[0].delivers_to, "ocr");
+  ASSERT_EQ(back->taps.size(), 2U);
+  EXPECT_EQ(back->taps[0].channel, ChannelId{9});
+  EXPECT_EQ(back->taps[1].recorder, PluginId{3});
+  EXPECT_EQ(back->taps[1].sender, "reader");
+  EXPECT_EQ(back->taps[1].receiver, "ocr");
 }
 
 } // namespace
