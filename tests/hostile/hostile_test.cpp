@@ -227,6 +227,23 @@ TEST(EvilNeighbour, DoesNotEndWhoIsSuspended) {
   EXPECT_EQ(daemon.stop(), "");
 }
 
+// The rings of 64 MB are more than its limit: it pays for what it touches, and nobody else.
+TEST(EvilRings, AreChargedToWhoFillsThem) {
+  if (!am_root()) GTEST_SKIP() << "an ordinary user's daemon may have no cgroup to charge";
+  Daemon daemon;
+  daemon.trust_key("verified");
+  const auto load = [&](const std::string& name) {
+    return daemon.load_and_start(daemon.sign(std::string(EVIL_DIR) + "/" + name + ".so"), name);
+  };
+  ASSERT_EQ(load("victim").code, 0);
+  EXPECT_NE(load("ring_hog").code, 0);
+  EXPECT_TRUE(daemon.wait_for_state("ring_hog", "ERROR"));
+  const std::string cause = daemon.value({"info", "ring_hog"}, "cause");
+  EXPECT_NE(cause.find("memory"), std::string::npos) << cause;
+  EXPECT_EQ(daemon.plugctl({"call", "victim", "are you there?"}).code, 0);
+  EXPECT_EQ(daemon.stop(), "");
+}
+
 // Who waits for a liar is answered by it: what it says of its own waiting ends nobody's call.
 TEST(EvilWaiting, DoesNotEndTheCallsOfOthers) {
   Daemon daemon;

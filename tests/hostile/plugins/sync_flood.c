@@ -6,7 +6,9 @@ enum { kSynced = 12, kSync = 73, kRound = 256 };
 
 static mohhos_channel_t channel;
 static uint64_t own, sent_to;
-static unsigned too_many, nonsense;
+// Said when the link has room again: while it is flooded, log lines are lost.
+static char too_many[200], foreign[200];
+static unsigned granted;
 
 struct sync_record {
   struct link_header header;
@@ -35,12 +37,11 @@ static void read_answers(int timeout_ms) {
     const uint32_t kind = record.header.sequence >> 24;
     if (kind < kPossible || kind > kForeign) return;
     (void)recv(3, &record, sizeof record, MSG_DONTWAIT);
-    if (record.header.type == kSynced && kind != kPossible)
-      say("SUCCEEDED in a sync of kind %u", kind);
+    if (record.header.type == kSynced && kind != kPossible) ++granted;
     if (record.header.type != kRefused) continue;
-    if (kind == kPossible && strstr(record.text, "under way") != NULL && too_many++ == 0)
-      say("REFUSED %.200s: 0", record.text);
-    if (kind == kForeign && nonsense++ == 0) say("REFUSED %.200s: 0", record.text);
+    if (kind == kPossible && strstr(record.text, "under way") != NULL)
+      snprintf(too_many, sizeof too_many, "%.180s", record.text);
+    if (kind == kForeign) snprintf(foreign, sizeof foreign, "%.180s", record.text);
   }
 }
 
@@ -63,6 +64,10 @@ static void attack(void) {
     flood();
     read_answers(i % 4 == 3 ? 20 : 0);
   }
+  for (unsigned i = 0; i < 50; ++i) read_answers(10);
+  if (granted != 0) say("SUCCEEDED in %u syncs that cannot be", granted);
+  say("REFUSED %s: 0", too_many);
+  say("REFUSED %s: 0", foreign);
   evil_host->wake(evil_host);
 }
 
