@@ -144,8 +144,7 @@ void Endpoint::State::look_away(Monotonic until) {
 void Endpoint::State::sleep(Monotonic time, Monotonic deadline) {
   if (time >= deadline || !arm()) return;
   ++counters.sleeps;
-  if (note(waiter.wait(std::min(deadline, own_deadline()))))
-    linger.woken_after(about_now() - time);
+  if (note(waiter.wait(std::min(deadline, own_deadline())))) linger.woken_after(about_now() - time);
 }
 
 void Endpoint::State::plan_idle_look() {
