@@ -121,9 +121,15 @@ enum { MOHHOS_LOG_ERROR = 0, MOHHOS_LOG_WARNING = 1, MOHHOS_LOG_INFO = 2, MOHHOS
  * restarts. 0 is none. */
 typedef uint64_t mohhos_channel_t;
 
+/* A shared memory: one that this plugin had made, or one that came with a message and was taken. A
+ * number of this process; 0 is none. */
+typedef uint64_t mohhos_memory_t;
+
 enum {
-  MOHHOS_MESSAGE_REDELIVERED = 1u /* this process' predecessor died while it handled this very
-                                     message: parts of the work may be done, or it was the cause */
+  MOHHOS_MESSAGE_REDELIVERED = 1u, /* this process' predecessor died while it handled this very
+                                      message: parts of the work may be done, or it was the cause */
+  MOHHOS_MESSAGE_MEMORY = 2u       /* its sender says that a shared memory came with it:
+                                      take_memory() has it, or says that it is not so */
 };
 
 /* A received message: a view. Owner: the host. Lives until the callback that got it returns.
@@ -161,6 +167,8 @@ typedef struct mohhos_send_options {
   uint32_t flags;       /* MOHHOS_SEND_... */
   uint64_t deadline_ns; /* travels with the message; 0: none */
   uint64_t timeout_ns;  /* how long this call may wait for room in the ring */
+  mohhos_memory_t memory; /* goes along, from make_memory(); 0: none. (struct_size up to timeout_ns
+                             only is right, too.) */
 } mohhos_send_options_t;
 
 enum {
@@ -328,6 +336,37 @@ struct mohhos_host {
    * means that `done` is not called. [main] PEER_GONE: there is no such channel. */
   int32_t (*begin_sync)(const mohhos_host_t* host, mohhos_channel_t channel, uint64_t timeout_ns,
                         mohhos_reply_fn done, void* user);
+
+  /* Has a shared memory of `size` bytes (1 to 1 GiB) made, all zeros, mapped writable at *data: for
+   * what is to outlive a message, or to reach several receivers without a copy. Its pages count
+   * against this plugin's memory limit when they are first written, until the last receiver has
+   * dropped it. Owner: the plugin, until drop_memory() or the end of its process. Sent with a
+   * message by options->memory, as often as one likes; that asks the manager (some 100 µs), and
+   * ends with EXHAUSTED (the receiver has too many that it has not dropped), REFUSED (it does not
+   * take any just now) or INVALID (durable, or an event that may be lost), besides the errors of
+   * send(). FROM THE FIRST TIME ON, EVEN IF THAT FAILED, *data IS GONE: nobody can write the memory
+   * any more, which is what its receivers rely on. Not before on_start. [main] INVALID, TOO_LARGE
+   * (more than max_memory_mb), EXHAUSTED, TIMED_OUT, UNREACHABLE. */
+  int32_t (*make_memory)(const mohhos_host_t* host, uint64_t size, uint64_t timeout_ns,
+                         mohhos_memory_t* memory, void** data);
+
+  /* Takes the memory that came with a message, inside the callback that got the message, or right
+   * after the call() that filled it: `message` is that very pointer, not a copy of the struct. It
+   * is mapped read-only; no other process can change its content any more. Owner: the plugin, until
+   * drop_memory(); what is not taken ends with the callback. A message that is delivered again has
+   * its memory again. [main] NOT_FOUND: nothing came with it, whatever its sender says. EXHAUSTED:
+   * there was no descriptor for it. */
+  int32_t (*take_memory)(const mohhos_host_t* host, const mohhos_message_t* message,
+                         mohhos_memory_t* memory, const void** data, uint64_t* size);
+
+  /* Of either kind: its bytes must not be touched any more. Of one's own: what was sent still
+   * reaches its receivers. [main] NOT_FOUND. */
+  int32_t (*drop_memory)(const mohhos_host_t* host, mohhos_memory_t memory);
+
+  /* reply() with status MOHHOS_OK and a memory that goes along. [main] */
+  int32_t (*reply_memory)(const mohhos_host_t* host, const mohhos_request_t* request,
+                          const void* data, size_t size, mohhos_memory_t memory,
+                          uint64_t timeout_ns);
 };
 
 /* Values of on_peer. */

@@ -17,6 +17,7 @@
 #include "mohhos/sdk/channel.hpp"
 #include "mohhos/sdk/exported.hpp"
 #include "mohhos/sdk/failure.hpp"
+#include "mohhos/sdk/memory.hpp"
 #include "mohhos/sdk/message.hpp"
 #include "mohhos/sdk/options.hpp"
 #include "mohhos/sdk/payload.hpp"

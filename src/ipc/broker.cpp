@@ -368,6 +368,23 @@ std::optional<ChannelRecord> Broker::find(ChannelId channel) const {
   return found->second.record;
 }
 
+Result<ChannelRecord> Broker::sendable(PluginId sender, ChannelId channel) {
+  const auto record = find(channel);
+  if (!record || record->sender != sender.value)
+    return fail(Code::NotFound, "channel {} is none that it sends on", channel.value);
+  const Member* const from = member(sender);
+  const Member* const to = member(PluginId{record->receiver});
+  if (from == nullptr || to == nullptr)
+    return fail(Code::PeerGone, "an end of channel {} is gone", channel.value);
+  TRY(allow(from->party, to->party, record->lane));
+  return *record;
+}
+
+bool Broker::is_present(PluginId party) const {
+  const auto found = members_.find(party);
+  return found != members_.end() && found->second.present;
+}
+
 std::vector<ChannelRecord> Broker::channels() const {
   std::vector<ChannelRecord> records;
   for (const auto& [id, channel] : channels_) records.push_back(channel.record);

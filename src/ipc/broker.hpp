@@ -173,6 +173,10 @@ public:
   // --- questions ---
 
   [[nodiscard]] std::optional<ChannelRecord> find(ChannelId channel) const;
+  // The channel, if this is its sender and may still send on it. NotFound, Denied. [pure]
+  [[nodiscard]] Result<ChannelRecord> sendable(PluginId sender, ChannelId channel);
+  // Has a process now. [pure]
+  [[nodiscard]] bool is_present(PluginId party) const;
   [[nodiscard]] std::vector<ChannelRecord> channels() const;
 
 private:

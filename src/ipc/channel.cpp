@@ -38,13 +38,6 @@ Result<sys::Fd> make_memory(const char* name, std::uint64_t size, const HeaderSt
   return fd;
 }
 
-Result<sys::Fd> open_read_only(const sys::Fd& memory) {
-  const std::string path = fmt::format("/proc/self/fd/{}", memory.get());
-  sys::Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) return fail_errno("opening a ring's memory read-only");
-  return fd;
-}
-
 Result<sys::Fd> waiting_end(const sys::Fd& bell, Holder holder) {
   return holder == Holder::Stranger ? make_bell_ear(bell) : bell.duplicate();
 }
@@ -133,7 +126,7 @@ Result<ChannelMemory> make_channel_memory(std::uint64_t ring_bytes) {
 Result<ChannelEnd> make_sender_end(const ChannelMemory& memory, Holder holder) {
   ChannelEnd end;
   TRY(end.data, memory.data.duplicate());
-  TRY(end.control, open_read_only(memory.control));
+  TRY(end.control, sys::reopen_read_only(memory.control.get()));
   TRY(end.data_bell, memory.data_bell.duplicate());
   TRY(end.space_bell, waiting_end(memory.space_bell, holder));
   return end;
@@ -141,7 +134,7 @@ Result<ChannelEnd> make_sender_end(const ChannelMemory& memory, Holder holder) {
 
 Result<ChannelEnd> make_receiver_end(const ChannelMemory& memory, Holder holder) {
   ChannelEnd end;
-  TRY(end.data, open_read_only(memory.data));
+  TRY(end.data, sys::reopen_read_only(memory.data.get()));
   TRY(end.control, memory.control.duplicate());
   TRY(end.data_bell, waiting_end(memory.data_bell, holder));
   TRY(end.space_bell, memory.space_bell.duplicate());

@@ -87,18 +87,19 @@ EndpointCounters Endpoint::counters() const {
 
 // Some records only: each may bring descriptors, and what is closed gives its own back when its
 // ring was read, in between. The link stays ready while there are more.
-void Endpoint::State::read_link() {
+bool Endpoint::State::read_link() {
   for (int i = 0; i < kRecordsPerLook && !link_error; ++i) {
     auto record = receive_link_record(link.get(), LinkSide::Manager);
     if (!record) {
       link_error = std::move(record).error();
       waiter.forget_link(link.get());
     } else if (!*record) {
-      return;
+      return false;
     } else {
       take_record(*std::move(*record));
     }
   }
+  return !link_error;
 }
 
 void Endpoint::State::take_record(LinkRecord record) {
@@ -112,7 +113,12 @@ void Endpoint::State::take_record(LinkRecord record) {
     if (!answers) take_synced(record);
     break;
   case LinkType::Subscribed:
+  case LinkType::MemorySent:
   case LinkType::GroupReady: break;
+  case LinkType::MemoryMade:
+    if (!answers) return take_made_too_late(record.as<MemoryMade>());
+    break;
+  case LinkType::MemoryArrived: return take_arrived(record);
   case LinkType::Deadlock: take_deadlock(record.as<Deadlock>()); return;
   case LinkType::TapOpened: {
     const auto tap = record.as<TapOpened>();
@@ -145,6 +151,7 @@ void Endpoint::State::refuse_opened(const ChannelOpened& opened, std::string_vie
   close.channel_id = opened.channel_id;
   close.reason = CloseReason::Broken;
   put_text(close.text, why);
+  let_go_memories(ChannelId{opened.channel_id});
   (void)send_link_record(link.get(), close); // if the link is gone, so is the channel
 }
 
@@ -191,6 +198,7 @@ Result<> Endpoint::State::attach_receiving(const ChannelOpened& record, ChannelE
                                                 .ending = {},
                                                 .calls_fail = {}});
   if (const auto tap = taps_to_come.extract(record.channel_id)) place->tap = tap.mapped();
+  if (!arrived.empty()) let_go_old_memories(*place);
   // It may hold messages from before our time.
   join_service(*place);
   return {};
@@ -216,6 +224,8 @@ void Endpoint::State::take_closed(const ChannelClosed& record) {
       source->ending = why; // what was sent before is still read
       activate(*source);
     }
+  } else {
+    let_go_memories(id);
   }
 }
 

@@ -65,10 +65,22 @@ struct ReplyTo {
   return {request.sender, request.info.correlation, request.info.deadline_ns};
 }
 
+// A memory of ours that can ride along messages: writable until it is first sent.
+struct OwnMemory {
+  std::uint64_t number = 0; // Outgoing::attachment
+  std::span<std::byte> bytes;
+};
+// One that came with a message: its content cannot change. Ours until drop_memory().
+struct GivenMemory {
+  std::uint64_t number = 0; // ours, no other's
+  std::span<const std::byte> bytes;
+};
+
 // The answer to a request, as its owner.
 struct Answer {
   MessageInfo info;
   std::vector<std::byte> payload;
+  std::optional<GivenMemory> memory{}; // that came with it: the caller's to drop
 };
 // Called once, from receive() or call_and_wait(). Errors: TimedOut, PeerGone, PeerRestarted,
 // Cancelled, BadState (a cycle of calls that wait for each other: the text names it), PluginFailed
@@ -229,7 +241,23 @@ public:
   // Answers a request, on a channel of our own to the asker that is opened the first time.
   // `failed`: the bytes are a sentence that says why not. [loop]
   [[nodiscard]] Result<> respond(const ReplyTo& to, std::span<const std::byte> bytes,
-                                 Monotonic deadline, bool failed = false);
+                                 Monotonic deadline, bool failed = false, std::uint64_t memory = 0);
+
+  // --- memories that ride along messages (memory.hpp) ---
+
+  // A new one, all zeros. It goes with a message whose Outgoing::attachment is its number, also
+  // with several; from the first loan() or send() for one on, even when that fails, it is not
+  // writable (and not mapped) here any more. Those then fail besides with BadState (something else
+  // still has it mapped for writing), Exhausted (the receiver has too many), Refused (the
+  // receiver's link is full), Invalid (durable, or an event that may be lost), NotFound (none of
+  // ours). TooLarge, Exhausted: ours. [loop]
+  [[nodiscard]] Result<OwnMemory> make_memory(std::uint64_t bytes, Monotonic deadline);
+  // Takes what came with a message that is not released yet; what is not taken ends with that.
+  // NotFound: nothing came with it, whatever its sender says. Exhausted: no room for it here.
+  // [loop]
+  [[nodiscard]] Result<GivenMemory> take_memory(const Message& message);
+  // Of either kind: what its bytes were, may not be touched any more. False: there is none. [loop]
+  bool drop_memory(std::uint64_t number);
 
   // --- groups ---
 

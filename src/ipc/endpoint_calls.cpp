@@ -74,11 +74,14 @@ Result<Answer> Endpoint::call_and_wait(ChannelId channel, const Outgoing& about,
   const auto callee = peer(channel);
   std::optional<Result<Answer>> answer;
   TRY(const std::uint64_t number,
-      call(channel, about, bytes, deadline, [&answer](Result<const Message*> got) {
-        if (got)
-          answer = Answer{(*got)->info, (*got)->copy()};
-        else
+      call(channel, about, bytes, deadline, [this, &answer](Result<const Message*> got) {
+        if (!got) {
           answer = std::unexpected(std::move(got).error());
+          return;
+        }
+        answer = Answer{(*got)->info, (*got)->copy()};
+        if ((*got)->info.attachment == 0) return;
+        if (auto memory = take_memory(**got)) (*answer)->memory = *memory;
       }));
   state_->blocking_call = number;
   state_->wait_for_answer(callee->id, answer);
@@ -148,7 +151,7 @@ void Endpoint::State::wait_for_answer(PluginId callee,
 }
 
 Result<> Endpoint::respond(const ReplyTo& to, std::span<const std::byte> bytes, Monotonic deadline,
-                           bool failed) {
+                           bool failed, std::uint64_t memory) {
   if (to.correlation == 0)
     return fail(Code::Invalid, "the message was no request: it has no correlation");
   if (to.deadline_ns != 0 && to.deadline_ns < monotonic_ns())
@@ -161,8 +164,10 @@ Result<> Endpoint::respond(const ReplyTo& to, std::span<const std::byte> bytes, 
     TRY(const ChannelId opened, state_->open_channel(question, open_deadline(deadline)));
     out = state_->find_sending(opened);
   }
-  const Outgoing about{
-      .type = MessageType::DataResponse, .failed = failed, .correlation = to.correlation};
+  const Outgoing about{.type = MessageType::DataResponse,
+                       .failed = failed,
+                       .correlation = to.correlation,
+                       .attachment = memory};
   const ChannelId id = out->id;
   TRY(send(id, about, bytes, deadline));
   if (Sending* const still = state_->find_sending(id)) ++still->answered;

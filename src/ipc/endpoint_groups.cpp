@@ -41,7 +41,7 @@ Result<Delivered> Endpoint::send_to_group(const OpenGroup& question, const Outgo
     const auto sent = send(member.channel, one, bytes, may_drop ? kNoWait : deadline);
     if (sent) {
       ++delivered.sent;
-    } else if (sent.error().code == Code::TooLarge) {
+    } else if (sent.error().code == Code::TooLarge || sent.error().code == Code::Invalid) {
       return std::unexpected(sent.error());
     } else if (may_drop && sent.error().code == Code::Refused) {
       ++delivered.dropped;

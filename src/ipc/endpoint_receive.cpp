@@ -148,6 +148,7 @@ bool Endpoint::State::take_itself(Receiving& from, const Message& message) {
     return true;
   }
   if (message.info.cancels) {
+    if (message.info.attachment != 0) let_go_memory(message);
     release_own(from, message.end, message.number);
     if (on_cancel) on_cancel(reply_to(message));
     return true;
@@ -156,6 +157,7 @@ bool Endpoint::State::take_itself(Receiving& from, const Message& message) {
   if (message.info.deadline_ns != 0 && message.info.deadline_ns < clock.now()) {
     ReceiverCounters& mine = from.channel.ring().counters();
     store_relaxed(&mine.expired, mine.expired + 1);
+    if (message.info.attachment != 0) let_go_memory(message);
     release_own(from, message.end, message.number);
     return true;
   }
@@ -179,6 +181,7 @@ void Endpoint::State::take_answer(Receiving& from, const Message& message) {
   } else if (callback) {
     (*callback)(&message);
   }
+  if (message.info.attachment != 0) let_go_memory(message);
   Receiving* const still = find_receiving(message.channel);
   if (still == nullptr || --still->answers_in_hand != 0) return;
   release_own(*still, still->own_end, still->own_number);
@@ -264,6 +267,7 @@ void Endpoint::State::end_receiving(ChannelId id) {
                     .role = Role::Receive,
                     .why = *channel.ending,
                     .missed = copies ? channel.channel.dropped() : 0});
+  let_go_memories(id);
   waiter.remove_bell(channel.channel.data_bell());
   deactivate(channel);
   if (last_receiving == &channel) last_receiving = nullptr;
@@ -297,6 +301,8 @@ void Endpoint::release(const Message& message) {
   State& state = *state_;
   Receiving* const from = state.find_receiving(message.channel);
   CHECK(from != nullptr); // a channel lives until its messages are released
+  if (message.info.attachment != 0) [[unlikely]]
+    state.let_go_memory(message);
   state.release(*from, message.end, message.number);
 }
 

@@ -133,12 +133,17 @@ Result<> Endpoint::State::lend(ChannelId channel, std::uint32_t size, const Outg
   }
   if (about.durable && out->lane == Lane::Lossy) [[unlikely]]
     return fail(Code::Invalid, "an event that may be lost cannot be durable");
+  if (about.attachment != 0 && (about.durable || out->lane == Lane::Lossy)) [[unlikely]]
+    return fail(Code::Invalid, "a memory can go neither with what is durable nor with what may be "
+                               "lost: it ends with the daemon, and its receiver lets go of it");
   base->lent = out->id;
   out->more = about.more;
   out->durable = about.durable;
   if (out->channel.ring().loan(size, about, bytes) != RingSender::Outcome::Ok) [[unlikely]]
     TRY(wait_for_space(out->id, size, about, deadline, bytes));
   out->loan_open = true;
+  if (about.attachment != 0) [[unlikely]]
+    return send_memory(out->id, about.attachment, deadline);
   return {};
 }
 
@@ -247,7 +252,7 @@ Result<std::uint64_t> Endpoint::send(ChannelId channel, const Outgoing& about,
   const auto size = static_cast<std::uint32_t>(bytes.size());
   // The usual case in one piece: what follows it does the same in general.
   if (Sending* const out = state_->find_sending(channel);
-      out != nullptr && !about.durable &&
+      out != nullptr && !about.durable && about.attachment == 0 &&
       (about.priority == Priority::Normal || out->lane != Lane::Normal)) {
     std::span<std::byte> space;
     if (out->channel.ring().loan(size, about, space) == RingSender::Outcome::Ok) [[likely]] {

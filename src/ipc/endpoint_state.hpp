@@ -1,13 +1,14 @@
 // The inside of an Endpoint, shared by its files: endpoint.cpp (link, channels), endpoint_send.cpp
 // (sending), endpoint_sync.cpp (durable messages), endpoint_receive.cpp (messages out of rings),
 // endpoint_wait.cpp (spinning, sleeping), endpoint_calls.cpp (requests), endpoint_groups.cpp
-// (broadcast, events).
+// (broadcast, events), endpoint_memories.cpp (what rides along).
 #pragma once
 
 #include <array>
 #include <bit>
 #include <deque>
 #include <map>
+#include <tuple>
 #include <unordered_map>
 
 #include "ipc/calls.hpp"
@@ -136,6 +137,17 @@ struct Group {
 };
 using GroupKey = std::pair<GroupKind, std::uint32_t>;
 
+// By channel, message and the manager's number: the record's attachment.
+using MemoryKey = std::tuple<std::uint64_t, std::uint64_t, std::uint64_t>;
+struct ArrivedMemory {
+  sys::Mapping mapping;
+  std::optional<Error> lost; // why there is no mapping
+};
+struct TakenMemory {
+  MemoryKey key;
+  sys::Mapping mapping;
+};
+
 inline constexpr auto kOpenTime =
     std::chrono::seconds(2); // for the manager's answer, where the caller gives none
 
@@ -151,7 +163,8 @@ struct Endpoint::State {
   State(sys::Fd link_fd, Waiter epoll, const EndpointSettings& options);
 
   // endpoint.cpp: the link
-  void read_link();
+  // True: there may be more.
+  bool read_link();
   void take_record(LinkRecord record);
   void take_opened(LinkRecord& record);
   void refuse_opened(const ChannelOpened& opened, std::string_view why);
@@ -251,6 +264,18 @@ struct Endpoint::State {
   // Until the callee's answer is there; reads the callee's responses only.
   void wait_for_answer(PluginId callee, const std::optional<Result<Answer>>& answer);
   [[nodiscard]] Receiving* responses_of(PluginId peer);
+  // endpoint_memories.cpp
+  // Before the message with this memory is published.
+  [[nodiscard]] Result<> send_memory(ChannelId id, std::uint64_t number, Monotonic deadline);
+  void take_arrived(LinkRecord& record);
+  void take_made_too_late(const MemoryMade& record);
+  // Nobody took what came with it.
+  void let_go_memory(const Message& message);
+  void let_go_memories(ChannelId channel);
+  void let_go_old_memories(const Receiving& from);
+  template <class Which>
+  void let_go_memories_if(const Which& which);
+  void say_released(const MemoryKey& key);
   // endpoint_groups.cpp
   [[nodiscard]] Result<const Group*> find_group(const OpenGroup& question, Monotonic deadline);
 
@@ -290,6 +315,12 @@ struct Endpoint::State {
   std::map<GroupKey, Group> groups;
   std::vector<PendingSync> syncs;
   Monotonic next_sync = Monotonic::max(); // when one of them is due
+
+  std::map<std::uint64_t, sys::Mapping> made; // ours; no mapping once it was sent
+  std::map<MemoryKey, ArrivedMemory> arrived;
+  std::map<std::uint64_t, TakenMemory> taken;
+  std::uint64_t next_taken = 0;
+  std::deque<ReleaseMemory> unsaid; // that the link had no room for
 
   // What arrived and waits for receive() to deliver it.
   std::deque<LinkRecord> records;

@@ -20,6 +20,7 @@ inline constexpr std::uint32_t kLinkVersion = 2;
 inline constexpr std::size_t kNameSize = 64;
 inline constexpr std::size_t kTextSize = 1024;
 inline constexpr std::size_t kGroupMax = 128;
+inline constexpr std::uint64_t kMaxMemory = std::uint64_t{1} << 30; // of one that rides along
 
 enum class LinkType : std::uint16_t {
   // manager → endpoint
@@ -35,6 +36,9 @@ enum class LinkType : std::uint16_t {
   Deadlock,       // to a Waiting: it closes a cycle of calls that wait for each other
   TapOpened,      // copy what comes on one channel into another one, for a recorder; or stop it
   Synced,         // answer to Sync
+  MemoryMade,     // answer to MakeMemory. fds: the memory, writable
+  MemorySent,     // answer to SendMemory
+  MemoryArrived,  // a memory that rides along a message. fds: the memory, read-only
   // endpoint → manager
   Done = 64, // answer to Operate
   OpenChannel,
@@ -46,6 +50,9 @@ enum class LinkType : std::uint16_t {
   LastWords, // why this process is about to die
   Waiting,   // a blocking call that takes long: for whom
   Sync,      // have what was sent durably on a channel on disk
+  MakeMemory,
+  SendMemory,
+  ReleaseMemory,
 };
 
 enum class Operation : std::uint32_t { Init = 1, Start, Stop, Unload, Configure };
@@ -208,6 +215,52 @@ struct Synced {
   std::uint64_t upto = 0;
 };
 
+// Memories that ride along messages. Only the manager makes them and only it hands them on: no
+// endpoint ever sends a descriptor (memory_book.hpp has the rules, memory.hpp the descriptors).
+struct MakeMemory {
+  LinkHeader header{.type = LinkType::MakeMemory, .size = sizeof(MakeMemory)};
+  std::uint64_t bytes = 0;
+};
+
+struct MemoryMade {
+  LinkHeader header{.type = LinkType::MemoryMade, .size = sizeof(MemoryMade)};
+  std::uint64_t memory = 0;
+  std::uint64_t bytes = 0;
+};
+
+// Nothing may be mapped writable any more: from here on the memory's content is sealed. Answered
+// once the receiver's link has it (or it waits for the receiver's next process), so that the
+// message can follow.
+struct SendMemory {
+  LinkHeader header{.type = LinkType::SendMemory, .size = sizeof(SendMemory)};
+  std::uint64_t channel_id = 0;
+  std::uint64_t message_id = 0; // that the message will have: its attachment is `memory`
+  std::uint64_t memory = 0;
+};
+
+struct MemorySent {
+  LinkHeader header{.type = LinkType::MemorySent, .size = sizeof(MemorySent)};
+  std::uint64_t channel_id = 0;
+  std::uint64_t memory = 0;
+};
+
+struct MemoryArrived {
+  LinkHeader header{.type = LinkType::MemoryArrived, .size = sizeof(MemoryArrived)};
+  std::uint64_t channel_id = 0;
+  std::uint64_t message_id = 0;
+  std::uint64_t memory = 0;
+  std::uint64_t bytes = 0;
+};
+
+// Not answered. By a receiver: it has no use for what came with this message any more. By its
+// maker (channel 0): it will not be sent again.
+struct ReleaseMemory {
+  LinkHeader header{.type = LinkType::ReleaseMemory, .size = sizeof(ReleaseMemory)};
+  std::uint64_t channel_id = 0;
+  std::uint64_t message_id = 0;
+  std::uint64_t memory = 0;
+};
+
 struct SetConfig {
   LinkHeader header{.type = LinkType::SetConfig, .size = sizeof(SetConfig)};
   char key[kNameSize] = {};
@@ -258,6 +311,9 @@ static_assert(kIsLinkRecord<Operate> && kIsLinkRecord<Done> && kIsLinkRecord<Ope
               kIsLinkRecord<Subscribe> && kIsLinkRecord<SetConfig> && kIsLinkRecord<Welcome> &&
               kIsLinkRecord<Subscribed> && kIsLinkRecord<Waiting> && kIsLinkRecord<Deadlock> &&
               kIsLinkRecord<TapOpened> && kIsLinkRecord<Sync> && kIsLinkRecord<Synced> &&
-              kIsLinkRecord<LogLine> && kIsLinkRecord<RefusedCall> && kIsLinkRecord<LastWords>);
+              kIsLinkRecord<LogLine> && kIsLinkRecord<RefusedCall> && kIsLinkRecord<LastWords> &&
+              kIsLinkRecord<MakeMemory> && kIsLinkRecord<MemoryMade> && kIsLinkRecord<SendMemory> &&
+              kIsLinkRecord<MemorySent> && kIsLinkRecord<MemoryArrived> &&
+              kIsLinkRecord<ReleaseMemory>);
 
 } // namespace mohhos::ipc

@@ -111,6 +111,19 @@ const char* last_words(const std::byte* bytes) {
   return ends(record.text) ? nullptr : "text";
 }
 
+const char* memory_made(const std::byte* bytes) {
+  const auto record = read<MemoryMade>(bytes);
+  if (record.memory == 0) return "memory";
+  return record.bytes != 0 && record.bytes <= kMaxMemory ? nullptr : "bytes";
+}
+const char* memory_arrived(const std::byte* bytes) {
+  const auto record = read<MemoryArrived>(bytes);
+  if (record.channel_id == 0) return "channel_id";
+  if (record.message_id == 0) return "message_id";
+  if (record.memory == 0) return "memory";
+  return record.bytes != 0 && record.bytes <= kMaxMemory ? nullptr : "bytes";
+}
+
 struct Row {
   LinkType type;
   const char* name;
@@ -135,6 +148,10 @@ constexpr std::array kRows = {
     Row{LinkType::Deadlock, "Deadlock", LinkSide::Manager, sizeof(Deadlock), 0, deadlock},
     Row{LinkType::TapOpened, "TapOpened", LinkSide::Manager, sizeof(TapOpened), 0, nothing},
     Row{LinkType::Synced, "Synced", LinkSide::Manager, sizeof(Synced), 0, nothing},
+    Row{LinkType::MemoryMade, "MemoryMade", LinkSide::Manager, sizeof(MemoryMade), 1, memory_made},
+    Row{LinkType::MemorySent, "MemorySent", LinkSide::Manager, sizeof(MemorySent), 0, nothing},
+    Row{LinkType::MemoryArrived, "MemoryArrived", LinkSide::Manager, sizeof(MemoryArrived), 1,
+        memory_arrived},
     Row{LinkType::Done, "Done", LinkSide::Endpoint, sizeof(Done), 0, done},
     Row{LinkType::OpenChannel, "OpenChannel", LinkSide::Endpoint, sizeof(OpenChannel), 0,
         open_channel},
@@ -147,6 +164,10 @@ constexpr std::array kRows = {
     Row{LinkType::LastWords, "LastWords", LinkSide::Endpoint, sizeof(LastWords), 0, last_words},
     Row{LinkType::Waiting, "Waiting", LinkSide::Endpoint, sizeof(Waiting), 0, nothing},
     Row{LinkType::Sync, "Sync", LinkSide::Endpoint, sizeof(Sync), 0, nothing},
+    Row{LinkType::MakeMemory, "MakeMemory", LinkSide::Endpoint, sizeof(MakeMemory), 0, nothing},
+    Row{LinkType::SendMemory, "SendMemory", LinkSide::Endpoint, sizeof(SendMemory), 0, nothing},
+    Row{LinkType::ReleaseMemory, "ReleaseMemory", LinkSide::Endpoint, sizeof(ReleaseMemory), 0,
+        nothing},
 };
 
 const Row* find_row(LinkType type) {

@@ -119,7 +119,12 @@ void Host::deliver(const ipc::Message& message) {
   const mohhos_plugin_t& plugin = library_->plugin();
   if (plugin.on_message != nullptr) {
     const mohhos_message_t view = table_->view_of(message);
+    const bool has_memory = message.info.attachment != 0;
+    if (has_memory) [[unlikely]]
+      table_->offer_memory(&view, message);
     demand(plugin.on_message(self_, &view), "on_message");
+    if (has_memory) [[unlikely]]
+      table_->withdraw_memory(&view);
   }
   endpoint_->release(message);
 }
@@ -260,6 +265,7 @@ bool Host::has_own_work(Monotonic now) const {
 
 // Until something arrives. Another thread's wake() ends it, too.
 void Host::rest() {
+  table_->withdraw_answer();
   if (has_own_work(std::chrono::steady_clock::now())) return;
   const Monotonic own =
       running_ ? std::min(table_->wake_at(), table_->next_timer()) : ipc::kForever;

@@ -1,24 +1,19 @@
 #include "loader/host_table.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "loader/calls.hpp"
+#include "loader/host_memories.hpp"
 #include "loader/last_words.hpp"
 
 namespace mohhos::loader {
 namespace {
 
 constexpr std::size_t kMostTimers = 65'536;
-
-Monotonic deadline_in(std::uint64_t timeout_ns) {
-  if (timeout_ns == 0) return ipc::kNoWait;
-  const auto now = std::chrono::steady_clock::now();
-  const auto most = static_cast<std::uint64_t>((Monotonic::max() - now).count());
-  if (timeout_ns >= most) return ipc::kForever;
-  return now + std::chrono::nanoseconds(timeout_ns);
-}
 
 // The scale of priorities is -1 … 2 outside and 0 … 3 in a record.
 std::optional<ipc::Priority> to_ipc(std::int32_t priority) {
@@ -28,9 +23,8 @@ std::optional<ipc::Priority> to_ipc(std::int32_t priority) {
 
 constexpr auto kAskTime = std::chrono::seconds(5); // for the manager, where the caller gives none
 
-std::span<const std::byte> bytes_of(const void* data, std::size_t size) {
-  return {static_cast<const std::byte*>(data), size};
-}
+// What a plugin of the first versions says of its options.
+constexpr std::size_t kFirstOptions = offsetof(mohhos_send_options_t, memory);
 
 // The options of a call with everything checked, or nothing.
 struct Checked {
@@ -41,21 +35,17 @@ std::optional<Checked> check(const mohhos_send_options_t* options, ipc::MessageT
   Checked result{.about = {.type = usual}, .deadline = ipc::kNoWait};
   if (options == nullptr) return result;
   const auto priority = to_ipc(options->priority);
-  if (options->struct_size < sizeof(mohhos_send_options_t) ||
-      options->type >= ipc::kMessageTypeCount || !priority)
+  if (options->struct_size < kFirstOptions || options->type >= ipc::kMessageTypeCount || !priority)
     return std::nullopt;
   if (options->type != 0) result.about.type = static_cast<ipc::MessageType>(options->type);
   result.about.priority = *priority;
   result.about.more = (options->flags & MOHHOS_SEND_MORE) != 0;
   result.about.durable = (options->flags & MOHHOS_SEND_DURABLE) != 0;
   result.about.deadline_ns = options->deadline_ns;
+  if (options->struct_size >= sizeof(mohhos_send_options_t))
+    result.about.attachment = options->memory;
   result.deadline = deadline_in(options->timeout_ns);
   return result;
-}
-
-template <class T>
-std::int32_t outcome(const Result<T>& result) {
-  return result ? MOHHOS_OK : to_abi(result.error().code);
 }
 
 // The endpoint numbers requests with 64 bits, the ABI with 31: 1 … 2^31 - 1 and around. There are
@@ -86,12 +76,8 @@ std::int32_t count_of(const Result<ipc::Delivered>& delivered) {
 // Every function: find the HostTable, check thread and arguments, ask the Endpoint, turn the
 // outcome into a number.
 struct HostTable::Calls {
-  static HostTable& self(const mohhos_host_t* host) {
-    return *static_cast<HostTable*>(host->host_data);
-  }
-
   static void log(const mohhos_host_t* host, std::int32_t level, const char* text) noexcept {
-    if (text != nullptr) self(host).log(level, text);
+    if (text != nullptr) table_of(host).log(level, text);
   }
 
   static void fail(const mohhos_host_t*, const char* text) noexcept {
@@ -103,13 +89,13 @@ struct HostTable::Calls {
   }
 
   static const char* config_get(const mohhos_host_t* host, const char* key) noexcept {
-    const HostTable& me = self(host);
+    const HostTable& me = table_of(host);
     return me.on_main_thread() && key != nullptr ? me.find_config(key) : nullptr;
   }
 
   static std::int32_t check_capability(const mohhos_host_t* host,
                                        std::uint32_t capability) noexcept {
-    const model::CapabilitySet& granted = self(host).boot_.capabilities;
+    const model::CapabilitySet& granted = table_of(host).boot_.capabilities;
     if (capability < model::kCapabilities.size())
       return granted.has(model::kCapabilities[capability]) ? 1 : 0;
     if (capability >= MOHHOS_CAP_CUSTOM && capability < MOHHOS_CAP_CUSTOM + 32)
@@ -120,7 +106,7 @@ struct HostTable::Calls {
   static std::uint64_t now_ns(const mohhos_host_t*) noexcept { return ipc::monotonic_ns(); }
 
   static void wake(const mohhos_host_t* host) noexcept {
-    HostTable& me = self(host);
+    HostTable& me = table_of(host);
     if (me.wanted_.exchange(true, std::memory_order_acq_rel)) return; // partner: take_wake()
     if (me.on_main_thread()) return; // the loop looks before it sleeps
     const std::uint64_t one = 1;
@@ -128,7 +114,7 @@ struct HostTable::Calls {
   }
 
   static void wake_after(const mohhos_host_t* host, std::uint64_t delay_ns) noexcept {
-    HostTable& me = self(host);
+    HostTable& me = table_of(host);
     if (!me.on_main_thread()) return;
     me.wake_at_ = delay_ns == 0 ? std::chrono::steady_clock::now() : deadline_in(delay_ns);
   }
@@ -136,7 +122,7 @@ struct HostTable::Calls {
   static std::int32_t open_channel(const mohhos_host_t* host, std::uint64_t target_id,
                                    const char* target_name, std::uint64_t ring_bytes,
                                    std::uint64_t timeout_ns, mohhos_channel_t* channel) noexcept {
-    HostTable& me = self(host);
+    HostTable& me = table_of(host);
     if (!me.may_talk_here()) return MOHHOS_E_BAD_STATE;
     const bool named = target_name != nullptr && target_name[0] != '\0';
     if (channel == nullptr || (target_id == 0 && !named)) return MOHHOS_E_INVALID;
@@ -161,7 +147,7 @@ struct HostTable::Calls {
   static std::int32_t send(const mohhos_host_t* host, mohhos_channel_t channel,
                            const mohhos_send_options_t* options, const void* data,
                            std::size_t size) noexcept {
-    HostTable& me = self(host);
+    HostTable& me = table_of(host);
     if (!me.may_talk_here()) return MOHHOS_E_BAD_STATE;
     const auto checked = check(options, ipc::MessageType::Custom);
     if (!checked || (data == nullptr && size != 0)) return MOHHOS_E_INVALID;
@@ -173,7 +159,7 @@ struct HostTable::Calls {
   static std::int32_t loan(const mohhos_host_t* host, mohhos_channel_t channel,
                            const mohhos_send_options_t* options, std::size_t size,
                            void** data) noexcept {
-    HostTable& me = self(host);
+    HostTable& me = table_of(host);
     if (!me.may_talk_here()) return MOHHOS_E_BAD_STATE;
     const auto checked = check(options, ipc::MessageType::Custom);
     if (!checked || data == nullptr) return MOHHOS_E_INVALID;
@@ -188,7 +174,7 @@ struct HostTable::Calls {
   }
 
   static std::int32_t commit(const mohhos_host_t* host, mohhos_channel_t channel) noexcept {
-    HostTable& me = self(host);
+    HostTable& me = table_of(host);
     if (!me.may_talk_here() || !me.take_loan_back(channel)) return MOHHOS_E_BAD_STATE;
     return me.endpoint_.commit(ChannelId{channel}) != 0 ? MOHHOS_OK : MOHHOS_E_PEER_GONE;
   }
@@ -197,7 +183,7 @@ struct HostTable::Calls {
                               const mohhos_send_options_t* options, const void* data,
                               std::size_t size, std::uint64_t timeout_ns, mohhos_reply_fn done,
                               void* user) noexcept {
-    HostTable& me = self(host);
+    HostTable& me = table_of(host);
     if (!me.may_talk_here()) return MOHHOS_E_BAD_STATE;
     const auto checked = check(options, ipc::MessageType::DataRequest);
     if (!checked || (data == nullptr && size != 0) || done == nullptr) return MOHHOS_E_INVALID;
@@ -215,7 +201,7 @@ struct HostTable::Calls {
   static std::int32_t reply(const mohhos_host_t* host, const mohhos_request_t* request,
                             std::int32_t status, const void* data, std::size_t size,
                             std::uint64_t timeout_ns) noexcept {
-    HostTable& me = self(host);
+    HostTable& me = table_of(host);
     if (!me.may_talk_here()) return MOHHOS_E_BAD_STATE;
     if (request == nullptr || request->correlation == 0 || (data == nullptr && size != 0))
       return MOHHOS_E_INVALID;
@@ -227,7 +213,7 @@ struct HostTable::Calls {
   static std::int32_t broadcast(const mohhos_host_t* host, std::uint32_t plugin_type,
                                 const mohhos_send_options_t* options, const void* data,
                                 std::size_t size) noexcept {
-    HostTable& me = self(host);
+    HostTable& me = table_of(host);
     if (!me.may_talk_here()) return MOHHOS_E_BAD_STATE;
     const auto checked = check(options, ipc::MessageType::Custom);
     if (!checked || plugin_type >= model::kPluginTypes.size() || (data == nullptr && size != 0))
@@ -240,7 +226,7 @@ struct HostTable::Calls {
   static std::int32_t publish(const mohhos_host_t* host, std::uint32_t event,
                               const mohhos_send_options_t* options, const void* data,
                               std::size_t size) noexcept {
-    HostTable& me = self(host);
+    HostTable& me = table_of(host);
     if (!me.may_talk_here()) return MOHHOS_E_BAD_STATE;
     const auto checked = check(options, ipc::MessageType::EventNotify);
     if (!checked || (data == nullptr && size != 0)) return MOHHOS_E_INVALID;
@@ -251,7 +237,7 @@ struct HostTable::Calls {
 
   static std::int32_t subscribe(const mohhos_host_t* host, std::uint64_t publisher,
                                 const std::uint32_t* events, std::size_t count) noexcept {
-    HostTable& me = self(host);
+    HostTable& me = table_of(host);
     if (!me.may_talk_here()) return MOHHOS_E_BAD_STATE;
     if (events == nullptr && count != 0) return MOHHOS_E_INVALID;
     return outcome(me.endpoint_.subscribe(PluginId{publisher}, {events, count},
@@ -261,13 +247,14 @@ struct HostTable::Calls {
   static std::int32_t call(const mohhos_host_t* host, mohhos_channel_t channel,
                            const mohhos_send_options_t* options, const void* data, std::size_t size,
                            std::uint64_t timeout_ns, mohhos_message_t* reply) noexcept {
-    HostTable& me = self(host);
+    HostTable& me = table_of(host);
     if (reply == nullptr) return MOHHOS_E_INVALID;
     *reply = no_message();
     if (!me.may_talk_here() || me.in_call_) return MOHHOS_E_BAD_STATE;
     const auto checked = check(options, ipc::MessageType::DataRequest);
     if (!checked || (data == nullptr && size != 0)) return MOHHOS_E_INVALID;
     me.take_loan_back(channel);
+    me.withdraw_answer();
     me.in_call_ = true;
     auto answer = me.endpoint_.call_and_wait(ChannelId{channel}, checked->about,
                                              bytes_of(data, size), deadline_in(timeout_ns));
@@ -279,6 +266,10 @@ struct HostTable::Calls {
       return to_abi(answer.error().code);
     }
     me.answer_ = std::move(answer->payload);
+    if (answer->info.attachment != 0) {
+      me.offer_memory(reply, answer->memory.value_or(ipc::GivenMemory{}));
+      me.answered_ = reply;
+    }
     const auto peer = me.endpoint_.peer(ChannelId{channel});
     ipc::Message message;
     message.info = answer->info;
@@ -292,7 +283,7 @@ struct HostTable::Calls {
 
   static std::int32_t sync(const mohhos_host_t* host, mohhos_channel_t channel,
                            std::uint64_t timeout_ns) noexcept {
-    HostTable& me = self(host);
+    HostTable& me = table_of(host);
     if (!me.may_talk_here()) return MOHHOS_E_BAD_STATE;
     const Monotonic deadline = deadline_in(timeout_ns);
     const auto synced = channel != 0 ? me.endpoint_.sync(ChannelId{channel}, deadline)
@@ -304,7 +295,7 @@ struct HostTable::Calls {
   static std::int32_t begin_sync(const mohhos_host_t* host, mohhos_channel_t channel,
                                  std::uint64_t timeout_ns, mohhos_reply_fn done,
                                  void* user) noexcept {
-    HostTable& me = self(host);
+    HostTable& me = table_of(host);
     if (!me.may_talk_here()) return MOHHOS_E_BAD_STATE;
     if (done == nullptr) return MOHHOS_E_INVALID;
     return outcome(me.endpoint_.sync_later(
@@ -319,7 +310,7 @@ struct HostTable::Calls {
 
   static std::int32_t call_after(const mohhos_host_t* host, std::uint64_t delay_ns,
                                  mohhos_timer_fn then, void* user) noexcept {
-    HostTable& me = self(host);
+    HostTable& me = table_of(host);
     if (!me.on_main_thread()) return MOHHOS_E_BAD_STATE;
     if (then == nullptr) return MOHHOS_E_INVALID;
     if (me.timers_.size() >= kMostTimers) return MOHHOS_E_EXHAUSTED;
@@ -329,7 +320,7 @@ struct HostTable::Calls {
   }
 
   static std::int32_t cancel(const mohhos_host_t* host, std::int32_t request) noexcept {
-    HostTable& me = self(host);
+    HostTable& me = table_of(host);
     if (!me.on_main_thread()) return MOHHOS_E_BAD_STATE;
     if (request <= 0) return MOHHOS_E_INVALID;
     me.loaned_.clear(); // it is a record on the request's channel
@@ -375,7 +366,11 @@ HostTable::HostTable(ipc::Endpoint& endpoint, const sandbox::Boot& boot, sys::Fd
             .call_after = &Calls::call_after,
             .cancel = &Calls::cancel,
             .sync = &Calls::sync,
-            .begin_sync = &Calls::begin_sync};
+            .begin_sync = &Calls::begin_sync,
+            .make_memory = &MemoryCalls::make_memory,
+            .take_memory = &MemoryCalls::take_memory,
+            .drop_memory = &MemoryCalls::drop_memory,
+            .reply_memory = &MemoryCalls::reply_memory};
 }
 
 void HostTable::set_config(std::string_view key, std::string_view value) {
@@ -422,7 +417,8 @@ const char* HostTable::name_of(ChannelId channel) {
 
 mohhos_message_t HostTable::view_of(const ipc::Message& message) {
   return {.struct_size = sizeof(mohhos_message_t),
-          .flags = message.info.redelivered ? std::uint32_t{MOHHOS_MESSAGE_REDELIVERED} : 0U,
+          .flags = (message.info.redelivered ? std::uint32_t{MOHHOS_MESSAGE_REDELIVERED} : 0U) |
+                   (message.info.attachment != 0 ? std::uint32_t{MOHHOS_MESSAGE_MEMORY} : 0U),
           .id = message.info.id,
           .sender = message.sender.value,
           .correlation = message.info.correlation,
@@ -440,29 +436,38 @@ mohhos_message_t HostTable::view_of(const ipc::Message& message) {
 
 void HostTable::finish_request(mohhos_reply_fn done, void* user,
                                Result<const ipc::Message*> answer) noexcept {
-  if (!in_call_) return tell_end(done, user, answer);
-  LateEnd& late = late_ends_.emplace_back(LateEnd{done, user, ipc::Message{}, {}});
+  if (!in_call_) return tell_end(done, user, answer, std::nullopt);
+  LateEnd& late = late_ends_.emplace_back(LateEnd{done, user, ipc::Message{}, {}, {}});
   if (answer) {
     late.payload = (*answer)->copy();
     late.answer = **answer;
     late.answer->payload = late.payload;
+    if ((*answer)->info.attachment != 0)
+      late.memory = endpoint_.take_memory(**answer).value_or(ipc::GivenMemory{});
   } else {
     late.answer = std::unexpected(std::move(answer).error());
   }
 }
 
 void HostTable::tell_end(mohhos_reply_fn done, void* user,
-                         const Result<const ipc::Message*>& answer) {
+                         const Result<const ipc::Message*>& answer,
+                         std::optional<ipc::GivenMemory> memory) {
   mohhos_message_t reply = no_message();
   std::int32_t status = MOHHOS_OK;
+  const bool has_memory = answer && (*answer)->info.attachment != 0;
   if (answer) {
     reply = view_of(**answer);
+    if (has_memory && memory)
+      offer_memory(&reply, memory);
+    else if (has_memory)
+      offer_memory(&reply, **answer);
   } else {
     status = to_abi(answer.error().code);
     reply.size = answer.error().text.size();
     reply.data = answer.error().text.data();
   }
   if (done(user, status, &reply) < 0) die(ipc::LastWordsKind::Exception, take_remembered());
+  if (has_memory) withdraw_memory(&reply);
 }
 
 bool HostTable::call_back(Monotonic now) {
@@ -471,9 +476,9 @@ bool HostTable::call_back(Monotonic now) {
     LateEnd late = std::move(late_ends_.front());
     late_ends_.pop_front();
     if (late.answer)
-      tell_end(late.done, late.user, &*late.answer);
+      tell_end(late.done, late.user, &*late.answer, late.memory);
     else
-      tell_end(late.done, late.user, std::unexpected(std::move(late.answer).error()));
+      tell_end(late.done, late.user, std::unexpected(std::move(late.answer).error()), {});
     any = true;
   }
   // Those that are due now: what they add themselves, even with no delay, has its turn later.

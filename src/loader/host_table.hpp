@@ -10,6 +10,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -72,6 +73,12 @@ public:
 
   // A message as the plugin sees it; valid as long as the message and the table. [loop]
   [[nodiscard]] mohhos_message_t view_of(const ipc::Message& message);
+  // While the plugin has this view of a message with an attachment, it may take what came along.
+  // [loop]
+  void offer_memory(const mohhos_message_t* view, const ipc::Message& message);
+  void withdraw_memory(const mohhos_message_t* view);
+  // Of the last call()'s answer, when its callback has returned. [loop]
+  void withdraw_answer();
 
 private:
   HostTable(ipc::Endpoint& endpoint, const sandbox::Boot& boot, sys::Fd wake_fd);
@@ -84,8 +91,13 @@ private:
                       Result<const ipc::Message*> answer) noexcept;
   // Whether the channel had a loan that was not committed.
   bool take_loan_back(std::uint64_t channel);
-  void tell_end(mohhos_reply_fn done, void* user, const Result<const ipc::Message*>& answer);
+  // `memory`: that was taken out of the answer's message already.
+  void tell_end(mohhos_reply_fn done, void* user, const Result<const ipc::Message*>& answer,
+                std::optional<ipc::GivenMemory> memory);
+  void offer_memory(const mohhos_message_t* view, std::optional<ipc::GivenMemory> memory);
+  [[nodiscard]] Result<ipc::GivenMemory> take_offer(const mohhos_message_t* view);
   struct Calls; // the functions of the table
+  struct MemoryCalls;
 
   struct Timer {
     mohhos_timer_fn then;
@@ -97,6 +109,13 @@ private:
     void* user;
     Result<ipc::Message> answer;
     std::vector<std::byte> payload;
+    std::optional<ipc::GivenMemory> memory;
+  };
+  struct Offer {
+    const mohhos_message_t* view;
+    ipc::Message message;                  // whose memory is still the endpoint's
+    std::optional<ipc::GivenMemory> given; // or it is ours already
+    bool taken = false;
   };
 
   ipc::Endpoint& endpoint_;
@@ -110,6 +129,8 @@ private:
   std::vector<std::byte> answer_; // call()'s, until the next
   std::string words_;
   std::deque<LateEnd> late_ends_;
+  std::vector<Offer> offers_;
+  const mohhos_message_t* answered_ = nullptr; // call()'s, with a memory
   std::multimap<Monotonic, Timer> timers_;
   std::map<std::string, std::string, std::less<>> config_;
   std::atomic<std::uint32_t> lines_lost_ = 0;

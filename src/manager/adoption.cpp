@@ -85,7 +85,8 @@ void Manager::Parts::save_manager() {
                      .life = life,
                      .broker = broker.save(),
                      .endpoints = {},
-                     .taps = tap_wishes};
+                     .taps = tap_wishes,
+                     .memories = memories.save()};
   for (const auto& [id, endpoint] : endpoints)
     saved.endpoints.push_back({id, endpoint.name, endpoint.uid, endpoint.delivers_to});
   const std::string bytes = serialize(saved);
@@ -174,6 +175,7 @@ void Manager::Parts::adopt_manager(Inheritance& heir) {
   life = saved->life;
   if (auto restored = broker.restore(saved->broker); !restored)
     spdlog::error("the channels of the manager before this one: {}", restored.error().text);
+  adopt_memories(heir, saved->memories);
   for (SavedEndpoint& endpoint : saved->endpoints) {
     const auto left = inheritance.find(endpoint.id);
     sys::Fd link = left == inheritance.end() ? sys::Fd() : take_kept(left->second, KeepKind::Link);

@@ -14,9 +14,9 @@ using warden::KeepKind;
 
 constexpr std::array kChannelKinds = {KeepKind::RingData, KeepKind::RingControl, KeepKind::DataBell,
                                       KeepKind::SpaceBell};
-// Lines of the audit log for one endpoint's reports.
-constexpr double kBrokenPerSecond = 1;
-constexpr double kBrokenSaved = 16;
+// Lines of the audit log for what one endpoint does.
+constexpr double kReportsPerSecond = 1;
+constexpr double kReportsSaved = 16;
 
 } // namespace
 
@@ -66,17 +66,21 @@ bool Manager::Parts::serve_broker(PluginId id, const ipc::LinkRecord& record) {
     execute(broker.close(id, close));
     return true;
   }
-  default: return false;
+  default: return serve_memories(id, record);
   }
+}
+
+bool Manager::Parts::may_report(PluginId by) {
+  const auto [budget, is_new] =
+      report_budgets.try_emplace(by, kReportsPerSecond, kReportsSaved, loop.now());
+  return budget->second.take(loop.now());
 }
 
 // What an endpoint says of a channel of its own, and no more often than the log can bear.
 void Manager::Parts::note_broken(PluginId by, const ipc::CloseChannel& close) {
   const auto channel = broker.find({close.channel_id});
   if (!channel || (channel->sender != by.value && channel->receiver != by.value)) return;
-  const auto [budget, is_new] =
-      broken_budgets.try_emplace(by, kBrokenPerSecond, kBrokenSaved, loop.now());
-  if (!budget->second.take(loop.now())) return;
+  if (!may_report(by)) return;
   audit.append("broken-channel", {{"channel", close.channel_id},
                                   {"by", by.value},
                                   {"sender", channel->sender},
@@ -110,6 +114,7 @@ void Manager::Parts::execute(ipc::Plan plan) {
     deliver(delivery);
   }
   for (const ChannelId id : plan.drop) forget_channel(id);
+  sweep_memories();
 }
 
 void Manager::Parts::deliver(const ipc::Delivery& delivery) {
@@ -118,7 +123,7 @@ void Manager::Parts::deliver(const ipc::Delivery& delivery) {
   // Opened and closed, over and over, beside a peer that is frozen: its queue must not grow by it.
   if (const auto* closed = std::get_if<ipc::ChannelClosed>(&delivery.record);
       closed != nullptr && closed->reason != ipc::CloseReason::PeerRestarted &&
-      port->take_back(closed->channel_id))
+      memories.passages({closed->channel_id}).empty() && port->take_back(closed->channel_id))
     return;
   ipc::ChannelEnd end;
   std::array<int, 4> fds{};
@@ -128,6 +133,7 @@ void Manager::Parts::deliver(const ipc::Delivery& delivery) {
     if (memory == channels.end()) return; // could not be made; the asker was told
     const auto* opened = std::get_if<ipc::ChannelOpened>(&delivery.record);
     CHECK(opened != nullptr);
+    if (opened->role == ipc::Role::Receive) deliver_memories(delivery.fds_of);
     // An application has no filter of ours.
     const auto holder =
         find(delivery.to) != nullptr ? ipc::Holder::Confined : ipc::Holder::Stranger;

@@ -93,7 +93,7 @@ void Manager::Parts::release(Plugin& plugin, bool remove) {
     bury_unread(plugin, remove ? "the plugin was unloaded" : "the plugin ended in ERROR");
   execute(broker.leave(id));
   if (journal) journal->receiver_gone(plugin.info.metadata.name);
-  broken_budgets.erase(id);
+  report_budgets.erase(id);
   end_restart(plugin);
   plugin.image.reset();
   forget_process(plugin);

@@ -156,7 +156,7 @@ Result<> Manager::Parts::attach_endpoint(Endpoint endpoint, sys::Fd link) {
 void Manager::Parts::on_endpoint_end(PluginId id) {
   execute(broker.leave(id));
   endpoints.erase(id);
-  broken_budgets.erase(id);
+  report_budgets.erase(id);
   std::erase_if(tap_wishes, [id](const TapWish& wish) { return wish.recorder == id; });
   warden->send(warden::Forget{.plugin_id = id.value});
   save_manager();

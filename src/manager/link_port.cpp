@@ -55,6 +55,11 @@ void LinkPort::push(std::span<const std::byte> bytes, std::span<const int> fds) 
   source_.watch(EPOLLIN | EPOLLOUT);
 }
 
+bool LinkPort::push_now(std::span<const std::byte> bytes, std::span<const int> fds) {
+  if (ended() || !queue_.empty()) return false;
+  return ipc::send_link_bytes(socket_.get(), bytes, fds).has_value();
+}
+
 void LinkPort::flush() {
   while (!queue_.empty()) {
     std::vector<int> fds;

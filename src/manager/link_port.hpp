@@ -35,6 +35,12 @@ public:
   void send(const T& record, std::span<const int> fds = {}) {
     push(std::as_bytes(std::span(&record, 1)), fds);
   }
+  // The same, at once or not at all: false, when the peer does not read just now. [loop]
+  template <class T>
+    requires ipc::kIsLinkRecord<T>
+  [[nodiscard]] bool send_now(const T& record, std::span<const int> fds) {
+    return push_now(std::as_bytes(std::span(&record, 1)), fds);
+  }
   // Takes an announcement of this channel back that still waits here, unless the peer asked for it.
   // True: there was one, and its end need not be announced either. [loop]
   [[nodiscard]] bool take_back(std::uint64_t channel);
@@ -51,6 +57,7 @@ private:
   };
   LinkPort(sys::Loop& loop, sys::Fd socket, OnRecord on_record, OnEnd on_end);
   void push(std::span<const std::byte> bytes, std::span<const int> fds);
+  bool push_now(std::span<const std::byte> bytes, std::span<const int> fds);
   void on_events(std::uint32_t events);
   void flush();
   void rest();

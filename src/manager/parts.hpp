@@ -6,6 +6,7 @@
 //   ending.cpp      a process ends, by whoever's will; everything of it is released
 //   warden_events.cpp, link_events.cpp   what the warden and the endpoints say
 //   channels.cpp    the broker's plans, executed
+//   memories.cpp    memories that ride along messages
 //   durable.cpp     messages that are to be on disk, and those that still are
 //   recorders.cpp   copies of channels for recorders, and replays of what they wrote
 //   adoption.cpp    what the manager before us left in the warden's custody
@@ -20,6 +21,7 @@
 #include "base/token_bucket.hpp"
 #include "ipc/broker.hpp"
 #include "ipc/channel.hpp"
+#include "ipc/memory_book.hpp"
 #include "ipc/remains.hpp"
 #include "manager/dead_letters.hpp"
 #include "manager/journal.hpp"
@@ -171,7 +173,21 @@ struct Manager::Parts {
   [[nodiscard]] ipc::Party party_of(const Endpoint& endpoint) const;
   bool serve_broker(PluginId id, const ipc::LinkRecord& record);
   void note_broken(PluginId by, const ipc::CloseChannel& close);
+  // Whether the audit log can bear another line about what this endpoint did.
+  [[nodiscard]] bool may_report(PluginId by);
   [[nodiscard]] Result<> may_call(PluginId asker, const ipc::OpenChannel& request) const;
+
+  // --- memories.cpp
+  bool serve_memories(PluginId id, const ipc::LinkRecord& record);
+  void on_make_memory(PluginId id, const ipc::MakeMemory& question);
+  void on_send_memory(PluginId id, const ipc::SendMemory& question);
+  [[nodiscard]] Result<> send_memory(PluginId id, const ipc::SendMemory& question);
+  void refuse_memory(PluginId id, std::uint32_t sequence, std::string_view what, const Error& why);
+  bool deliver_memory(const ipc::Passage& passage, bool now);
+  void deliver_memories(ChannelId channel);
+  void sweep_memories();
+  void forget_unused_memories();
+  void adopt_memories(Inheritance& heir, std::span<const std::byte> book);
 
   // --- durable.cpp
   void open_journal();
@@ -247,6 +263,8 @@ struct Manager::Parts {
   ipc::Broker broker;
   std::map<ChannelId, ipc::ChannelMemory> channels;
   std::map<ChannelId, PluginId> channel_owner; // in whose name the warden keeps it: the receiver
+  ipc::MemoryBook memories;
+  std::map<std::uint64_t, sys::Fd> memory_fds; // by number
   std::vector<TapWish> tap_wishes;
   std::map<PluginId, Inheritance> inheritance;
 
@@ -257,7 +275,7 @@ struct Manager::Parts {
   sandbox::SystemLayout layout;
   sandbox::FilterCache filters;
   monitor::AuditLog audit;
-  std::map<PluginId, TokenBucket> broken_budgets; // of who reports broken channels
+  std::map<PluginId, TokenBucket> report_budgets; // of what endpoints get into the audit log
 
   std::map<std::uint64_t, std::pair<PluginId, std::function<void(const LogRecord&)>>> log_followers;
   std::map<std::uint64_t, std::pair<PluginId, std::function<void(const Event&)>>> watchers;

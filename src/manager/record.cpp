@@ -230,6 +230,7 @@ std::string serialize(const SavedManager& manager) {
   record.set_started_us(manager.started_us);
   record.set_life(manager.life);
   record.set_broker(manager.broker.data(), manager.broker.size());
+  record.set_memories(manager.memories.data(), manager.memories.size());
   for (const SavedEndpoint& endpoint : manager.endpoints) {
     pb::EndpointRecord& one = *record.add_endpoints();
     one.set_id(endpoint.id.value);
@@ -257,6 +258,8 @@ Result<SavedManager> parse_manager_record(std::span<const std::byte> bytes) {
                        .taps = {}};
   const auto broker = std::as_bytes(std::span(record.broker()));
   manager.broker.assign(broker.begin(), broker.end());
+  const auto memories = std::as_bytes(std::span(record.memories()));
+  manager.memories.assign(memories.begin(), memories.end());
   for (const pb::EndpointRecord& one : record.endpoints())
     manager.endpoints.push_back({PluginId{one.id()}, one.name(), one.uid(), one.delivers_to()});
   for (const pb::TapWishRecord& one : record.taps())

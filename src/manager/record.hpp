@@ -58,6 +58,7 @@ struct SavedManager {
   std::vector<std::byte> broker;
   std::vector<SavedEndpoint> endpoints;
   std::vector<TapWish> taps{};
+  std::vector<std::byte> memories{};
 };
 
 [[nodiscard]] std::string serialize(const SavedPlugin& plugin);

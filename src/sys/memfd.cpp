@@ -57,6 +57,13 @@ Result<> add_seals(int fd, int seals) {
   return fail_errno("F_ADD_SEALS");
 }
 
+Result<Fd> reopen_read_only(int fd) {
+  const std::string path = fmt::format("/proc/self/fd/{}", fd);
+  Fd opened(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!opened) return fail_errno("opening a memory read-only");
+  return opened;
+}
+
 Result<Bytes> verify_seals(int fd, int seals) {
   const int present = ::fcntl(fd, F_GET_SEALS);
   if (present < 0) return fail(Code::Untrusted, "not a sealable memory file");

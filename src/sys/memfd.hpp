@@ -31,6 +31,9 @@ inline constexpr int kSealedSize = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 // Adds seals; F_SEAL_WRITE fails (Refused) while a writable mapping exists anywhere. [any]
 [[nodiscard]] Result<> add_seals(int fd, int seals);
 
+// Another description of the same memory, for reading only. Needs /proc/self/fd. [any]
+[[nodiscard]] Result<Fd> reopen_read_only(int fd);
+
 // Whether fd is a memfd with at least these seals; its size. Anything else is Untrusted. For memory
 // that came from somebody else: check before mapping, or a truncation becomes our SIGBUS. [any]
 [[nodiscard]] Result<Bytes> verify_seals(int fd, int seals);

@@ -30,7 +30,7 @@ constexpr std::array kRequests = {
 };
 
 bool is_kind(KeepKind kind) {
-  return kind >= KeepKind::Record && kind <= KeepKind::SpaceBell;
+  return kind >= KeepKind::Record && kind <= KeepKind::Memory;
 }
 
 // The contents that the warden itself relies on; the Spec is verify_spec's.

@@ -84,6 +84,7 @@ enum class KeepKind : std::uint32_t {
   RingControl,
   DataBell,
   SpaceBell,
+  Memory, // of plugin 0: one that rides along messages outlives who made it. Key: its number
 };
 
 struct Keep {

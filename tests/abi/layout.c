@@ -31,13 +31,14 @@ AT(mohhos_message_t, size, 72);
 AT(mohhos_message_t, data, 80);
 AT(mohhos_message_t, sender_name, 88);
 
-SIZE(mohhos_send_options_t, 32);
+SIZE(mohhos_send_options_t, 40);
 AT(mohhos_send_options_t, struct_size, 0);
 AT(mohhos_send_options_t, type, 4);
 AT(mohhos_send_options_t, priority, 8);
 AT(mohhos_send_options_t, flags, 12);
 AT(mohhos_send_options_t, deadline_ns, 16);
 AT(mohhos_send_options_t, timeout_ns, 24);
+AT(mohhos_send_options_t, memory, 32);
 
 SIZE(mohhos_request_t, 24);
 AT(mohhos_request_t, sender, 0);
@@ -59,7 +60,7 @@ AT(mohhos_plugin_t, on_peer, 72);
 AT(mohhos_plugin_t, destroy, 80);
 AT(mohhos_plugin_t, on_cancel, 88);
 
-SIZE(mohhos_host_t, 216);
+SIZE(mohhos_host_t, 248);
 AT(mohhos_host_t, struct_size, 0);
 AT(mohhos_host_t, abi_version, 4);
 AT(mohhos_host_t, plugin_id, 8);
@@ -89,6 +90,10 @@ AT(mohhos_host_t, call_after, 184);
 AT(mohhos_host_t, cancel, 192);
 AT(mohhos_host_t, sync, 200);
 AT(mohhos_host_t, begin_sync, 208);
+AT(mohhos_host_t, make_memory, 216);
+AT(mohhos_host_t, take_memory, 224);
+AT(mohhos_host_t, drop_memory, 232);
+AT(mohhos_host_t, reply_memory, 240);
 
 SIZE(plugin_message_t, 56);
 AT(plugin_message_t, id, 0);

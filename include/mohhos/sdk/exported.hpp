@@ -14,9 +14,6 @@ namespace mohhos {
 
 namespace detail {
 
-// The one table of the plugin's process, for the terminate handler, which gets no argument.
-inline const mohhos_host_t* process_host = nullptr;
-
 // An exception that nobody caught, on a thread of the plugin's own (or out of a noexcept function).
 [[noreturn]] inline void terminated() noexcept {
   std::string text = "terminated without an exception";

@@ -62,7 +62,21 @@ public:
     return {static_cast<const std::byte*>(message_->data), message_->size};
   }
   [[nodiscard]] std::string copy() const { return std::string(text()); }
-  // All of it, for longer than the callback: for coroutines, queues, threads of one's own.
+  // The memory that came along, to be kept as long as one likes; none: nothing came, whatever its
+  // sender says. While the callback lasts; what is not taken then is gone. Failure EXHAUSTED: there
+  // was no descriptor for it.
+  [[nodiscard]] MemoryView memory() const {
+    const mohhos_host_t* const host = detail::process_host;
+    if ((message_->flags & MOHHOS_MESSAGE_MEMORY) == 0) return {};
+    mohhos_memory_t number = 0;
+    const void* data = nullptr;
+    std::uint64_t size = 0;
+    const auto taken = host->take_memory(host, message_, &number, &data, &size);
+    if (taken == MOHHOS_E_NOT_FOUND) return {};
+    detail::demand(taken, "taking the memory of a message");
+    return {host, number, {static_cast<const std::byte*>(data), size}};
+  }
+  // All but its memory, for longer than the callback: for coroutines, queues, threads of one's own.
   [[nodiscard]] OwnedMessage keep() const;
   [[nodiscard]] const mohhos_message_t& raw() const { return *message_; }
 
@@ -99,6 +113,7 @@ private:
   static std::unique_ptr<detail::KeptMessage> copy_of(const mohhos_message_t& message) {
     auto copy = std::make_unique<detail::KeptMessage>();
     copy->raw = message;
+    copy->raw.flags &= ~std::uint32_t{MOHHOS_MESSAGE_MEMORY};
     copy->bytes.assign(static_cast<const char*>(message.data), message.size);
     copy->sender_name = message.sender_name;
     copy->raw.data = message.size == 0 ? nullptr : copy->bytes.data();

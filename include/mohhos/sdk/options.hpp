@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "mohhos/abi.h"
+#include "mohhos/sdk/memory.hpp"
 
 namespace mohhos {
 
@@ -38,6 +39,7 @@ struct SendOptions {
   std::uint64_t deadline_ns = 0;              // travels with the message; 0: none
   bool more = false;                          // another one follows at once
   bool durable = false;                       // is to be on disk: Channel::sync() waits for that
+  Memory* memory = nullptr;                   // goes along (memory.hpp)
 };
 
 // Whom to answer, for a reply that comes later than the callback. Copies freely.
@@ -57,7 +59,8 @@ inline mohhos_send_options_t raw(const SendOptions& options) {
           .flags = (options.more ? std::uint32_t{MOHHOS_SEND_MORE} : 0U) |
                    (options.durable ? std::uint32_t{MOHHOS_SEND_DURABLE} : 0U),
           .deadline_ns = options.deadline_ns,
-          .timeout_ns = nanoseconds(options.timeout)};
+          .timeout_ns = nanoseconds(options.timeout),
+          .memory = options.memory != nullptr ? options.memory->take_for_sending() : 0};
 }
 
 } // namespace detail

@@ -117,11 +117,36 @@ protected:
   void reply(const Message& to, const T& payload) const {
     reply(to.request(), payload);
   }
+  // The same with a memory that goes along.
+  template <class T>
+  void reply(const Request& to, const T& payload, Memory& memory,
+             Duration timeout = std::chrono::seconds(5)) const {
+    const detail::Flat<T> flat(payload);
+    judge_answer(host_->reply_memory(host_, &to, flat.data(), flat.size(),
+                                     memory.take_for_sending(), detail::nanoseconds(timeout)));
+  }
+  template <class T>
+  void reply(const Message& to, const T& payload, Memory& memory) const {
+    reply(to.request(), payload, memory);
+  }
   void refuse(const Request& to, std::int32_t code, std::string_view text) const {
     answer(to, code, text, std::chrono::seconds(5));
   }
   void refuse(const Message& to, std::int32_t code, std::string_view text) const {
     refuse(to.request(), code, text);
+  }
+
+  // A memory to send along (memory.hpp), all zeros. on_start and later. Throws Failure: EXHAUSTED,
+  // TOO_LARGE (more than max_memory_mb), ….
+  [[nodiscard]] Memory make_memory(std::size_t size,
+                                   Duration timeout = std::chrono::seconds(2)) const {
+    if (!detail::has(host_, &mohhos_host_t::make_memory))
+      throw Failure(MOHHOS_E_UNSUPPORTED, "make_memory: this host has no shared memories");
+    mohhos_memory_t number = 0;
+    void* data = nullptr;
+    detail::demand(host_->make_memory(host_, size, detail::nanoseconds(timeout), &number, &data),
+                   "make_memory");
+    return {host_, number, {static_cast<std::byte*>(data), size}};
   }
 
 #if defined(__cpp_impl_coroutine)
@@ -167,8 +192,10 @@ private:
   }
   void answer(const Request& to, std::int32_t status, std::string_view bytes,
               Duration timeout) const {
-    const auto result =
-        host_->reply(host_, &to, status, bytes.data(), bytes.size(), detail::nanoseconds(timeout));
+    judge_answer(
+        host_->reply(host_, &to, status, bytes.data(), bytes.size(), detail::nanoseconds(timeout)));
+  }
+  static void judge_answer(std::int32_t result) {
     const bool nobody_waits = result == MOHHOS_E_TIMED_OUT || result == MOHHOS_E_PEER_GONE ||
                               result == MOHHOS_E_PEER_RESTARTED;
     if (!nobody_waits) detail::demand(result, "reply");

@@ -39,6 +39,34 @@ TEST(LinkCodec, TakesEveryRecordAsItIsMade) {
   EXPECT_EQ(complaint(RefusedCall{}, LinkSide::Endpoint), "");
 }
 
+TEST(LinkCodec, TakesRecordsOfMemoriesAndNamesWhatIsWrongInThem) {
+  EXPECT_EQ(complaint(MakeMemory{}, LinkSide::Endpoint), "");
+  EXPECT_EQ(complaint(SendMemory{}, LinkSide::Endpoint), "");
+  EXPECT_EQ(complaint(ReleaseMemory{}, LinkSide::Endpoint), "");
+  EXPECT_EQ(complaint(MemorySent{}, LinkSide::Manager), "");
+  MemoryMade made;
+  EXPECT_NE(complaint(made, LinkSide::Manager).find("memory"), std::string::npos);
+  made.memory = 1;
+  EXPECT_NE(complaint(made, LinkSide::Manager).find("bytes"), std::string::npos);
+  made.bytes = kMaxMemory + 1;
+  EXPECT_NE(complaint(made, LinkSide::Manager).find("bytes"), std::string::npos);
+  made.bytes = kMaxMemory;
+  EXPECT_EQ(complaint(made, LinkSide::Manager), "");
+  MemoryArrived arrived;
+  EXPECT_NE(complaint(arrived, LinkSide::Manager).find("channel_id"), std::string::npos);
+  arrived.channel_id = 1;
+  EXPECT_NE(complaint(arrived, LinkSide::Manager).find("message_id"), std::string::npos);
+  arrived.message_id = 1;
+  EXPECT_NE(complaint(arrived, LinkSide::Manager).find("memory"), std::string::npos);
+  arrived.memory = 1;
+  EXPECT_NE(complaint(arrived, LinkSide::Manager).find("bytes"), std::string::npos);
+  arrived.bytes = 1;
+  EXPECT_EQ(complaint(arrived, LinkSide::Manager), "");
+  // A plugin says none of what only the manager may say.
+  EXPECT_NE(complaint(made, LinkSide::Endpoint), "");
+  EXPECT_NE(complaint(arrived, LinkSide::Endpoint), "");
+}
+
 TEST(LinkCodec, RefusesARecordFromTheWrongSide) {
   EXPECT_NE(complaint(GroupStale{}, LinkSide::Endpoint), "");
   EXPECT_NE(complaint(LogLine{}, LinkSide::Manager), "");

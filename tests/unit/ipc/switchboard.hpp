@@ -14,6 +14,9 @@
 #include "ipc/channel.hpp"
 #include "ipc/endpoint.hpp"
 #include "ipc/link_codec.hpp"
+#include "ipc/memory.hpp"
+#include "ipc/memory_book.hpp"
+#include "sys/memfd.hpp"
 #include "sys/socket.hpp"
 
 namespace mohhos::ipc::testing {
@@ -59,8 +62,11 @@ public:
   void restart_manager(const std::vector<Party>& living) {
     const std::lock_guard lock(mutex_);
     const auto saved = broker_.save();
+    const auto book = memories_book_.save();
     broker_ = Broker();
+    memories_book_ = MemoryBook();
     (void)broker_.restore(saved);
+    (void)memories_book_.restore(book);
     for (const Party& party : living) execute(broker_.join(party));
     execute(broker_.sweep());
   }
@@ -108,6 +114,20 @@ public:
   std::atomic<bool> disk_is_full = false;
   std::atomic<bool> lose_next_sync = false; // as a manager that ends before it answers
 
+  // What memories are needed, and what waits on their way.
+  std::pair<std::size_t, std::size_t> memories() {
+    const std::lock_guard lock(mutex_);
+    std::size_t passages = 0;
+    for (const ChannelRecord& one : broker_.channels())
+      passages += memories_book_.passages({one.channel}).size();
+    return {memories_book_.memories().size(), passages};
+  }
+  // The manager's own descriptor of one.
+  sys::Fd memory(std::uint64_t number) {
+    const std::lock_guard lock(mutex_);
+    return shared_.at(number).duplicate().value();
+  }
+
 private:
   void run() {
     while (!stopping_) {
@@ -140,6 +160,14 @@ private:
     case LinkType::OpenGroup: return execute(broker_.open_group(id, (*record)->as<OpenGroup>()));
     case LinkType::Subscribe: return execute(broker_.subscribe(id, (*record)->as<Subscribe>()));
     case LinkType::Waiting: return execute(broker_.waiting(id, (*record)->as<Waiting>()));
+    case LinkType::MakeMemory:
+      return make_memory_for(id, link->second.get(), (*record)->as<MakeMemory>());
+    case LinkType::SendMemory:
+      return send_memory_of(id, link->second.get(), (*record)->as<SendMemory>());
+    case LinkType::ReleaseMemory:
+      memories_book_.release(id, (*record)->as<ReleaseMemory>());
+      for (const std::uint64_t unused : memories_book_.take_unused()) shared_.erase(unused);
+      return;
     case LinkType::Sync: {
       const auto question = (*record)->as<Sync>();
       syncs_.push_back(question);
@@ -167,6 +195,48 @@ private:
     default: return;
     }
   }
+  void refuse(PluginId id, std::uint32_t sequence, const Error& why) {
+    const Delivery answer = refusal(id, sequence, why);
+    (void)send_link_record(links_.at(id).get(), std::get<ChannelRefused>(answer.record));
+  }
+  void make_memory_for(PluginId id, int link, const MakeMemory& question) {
+    const auto record = memories_book_.make(id, question, 0);
+    if (!record) return refuse(id, question.header.sequence, record.error());
+    if (!shared_.contains(record->memory)) shared_[record->memory] = *make_memory(record->bytes);
+    MemoryMade answer;
+    answer.header.sequence = question.header.sequence;
+    answer.memory = record->memory;
+    answer.bytes = record->bytes;
+    const int fd = shared_.at(record->memory).get();
+    (void)send_link_record(link, answer, std::span(&fd, 1));
+  }
+  void send_memory_of(PluginId id, int link, const SendMemory& question) {
+    const auto channel = broker_.sendable(id, {question.channel_id});
+    if (!channel) return refuse(id, question.header.sequence, channel.error());
+    auto sent = memories_book_.may_send(question, *channel);
+    if (sent) sent = seal_memory(shared_.at(question.memory).get());
+    if (!sent) return refuse(id, question.header.sequence, sent.error());
+    (void)memories_book_.send(question, *channel);
+    for (const Passage& passage : memories_book_.passages({question.channel_id}))
+      if (passage.message == question.message_id) deliver_memory(passage);
+    MemorySent answer;
+    answer.header.sequence = question.header.sequence;
+    answer.channel_id = question.channel_id;
+    answer.memory = question.memory;
+    (void)send_link_record(link, answer);
+  }
+  void deliver_memory(const Passage& passage) {
+    const auto link = links_.find({passage.receiver});
+    if (link == links_.end()) return;
+    MemoryArrived record;
+    record.channel_id = passage.channel;
+    record.message_id = passage.message;
+    record.memory = passage.memory;
+    record.bytes = memories_book_.find(passage.memory)->bytes;
+    const auto fd = sys::reopen_read_only(shared_.at(passage.memory).get());
+    const int raw = fd->get();
+    (void)send_link_record(link->second.get(), record, std::span(&raw, 1));
+  }
   void execute(const Plan& plan) {
     for (const ChannelRecord& channel : plan.make)
       memories_[channel.channel] = *make_channel_memory(channel.ring_bytes);
@@ -181,6 +251,9 @@ private:
   template <class T>
   void deliver(int link, const Delivery& delivery, const T& record) {
     if constexpr (std::is_same_v<T, ChannelOpened>) {
+      if (record.role == Role::Receive)
+        for (const Passage& passage : memories_book_.passages(delivery.fds_of))
+          deliver_memory(passage);
       const ChannelMemory& memory = memories_.at(delivery.fds_of.value);
       const auto end =
           record.role == Role::Send ? make_sender_end(memory) : make_receiver_end(memory);
@@ -194,6 +267,8 @@ private:
   Broker broker_;
   std::map<PluginId, sys::Fd> links_;
   std::map<std::uint64_t, ChannelMemory> memories_;
+  MemoryBook memories_book_;
+  std::map<std::uint64_t, sys::Fd> shared_;
   std::vector<std::string> complaints_;
   std::vector<Sync> syncs_;
   std::atomic<bool> stopping_ = false;

@@ -1,0 +1,35 @@
+// What the functions of the host table have in common.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "base/error.hpp"
+#include "loader/host_table.hpp"
+
+namespace mohhos::loader {
+
+[[nodiscard]] inline HostTable& table_of(const mohhos_host_t* host) {
+  return *static_cast<HostTable*>(host->host_data);
+}
+
+[[nodiscard]] inline Monotonic deadline_in(std::uint64_t timeout_ns) {
+  if (timeout_ns == 0) return ipc::kNoWait;
+  const auto now = std::chrono::steady_clock::now();
+  const auto most = static_cast<std::uint64_t>((Monotonic::max() - now).count());
+  if (timeout_ns >= most) return ipc::kForever;
+  return now + std::chrono::nanoseconds(timeout_ns);
+}
+
+[[nodiscard]] inline std::span<const std::byte> bytes_of(const void* data, std::size_t size) {
+  return {static_cast<const std::byte*>(data), size};
+}
+
+template <class T>
+[[nodiscard]] std::int32_t outcome(const Result<T>& result) {
+  return result ? MOHHOS_OK : to_abi(result.error().code);
+}
+
+} // namespace mohhos::loader
