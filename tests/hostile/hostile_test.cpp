@@ -101,6 +101,10 @@ constexpr Row kRows[] = {
     {"break_again", Verdict::LivesOn, "after 6"},
     {"ring_hog", Verdict::Survives},
     {"die_for_ever", Verdict::Ends, "SIGSEGV"},
+    // memories that ride along
+    {"memory_keep", Verdict::LivesOn, "sending with a writable mapping"},
+    {"memory_flood", Verdict::LivesOn, "were sent"},
+    {"memory_write", Verdict::LivesOn, "after 16 that were kept"},
     // resources
     {"memory_hog", Verdict::Ends, "memory"},
     {"thread_bomb", Verdict::LivesOn},
