@@ -70,7 +70,7 @@ UNUSED static int32_t ask_to_send(uint64_t channel, uint64_t message, uint64_t m
 UNUSED static void ask_to_release(uint64_t channel, uint64_t message, uint64_t memory) {
   const struct send_request record = {
       {2, kRelease, 0, sizeof record, ++link_sequence}, channel, message, memory};
-  (void)send(3, &record, sizeof record, MSG_DONTWAIT);
+  (void)send(3, &record, sizeof record, 0);
 }
 
 UNUSED static mohhos_channel_t victims_channel(void) {

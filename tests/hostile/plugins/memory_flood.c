@@ -45,6 +45,9 @@ static void attack(void) {
   }
   ring_bell(&ring);
   for (unsigned i = 0; i < 5000; ++i) ask_to_release(ring.channel, i, i);
+  // Once one is answered again, the link has room for words.
+  do poll(NULL, 0, 5);
+  while (!ask_for_memory(0, &memory) && memory.refused == -1);
 }
 
 EVIL_PLUGIN;

@@ -58,7 +58,8 @@ private:
                                                               : MOHHOS_PRIORITY_NORMAL,
                                         .flags = more ? std::uint32_t{MOHHOS_SEND_MORE} : 0U,
                                         .deadline_ns = 0,
-                                        .timeout_ns = turn_ % 64 == 0 ? kPatienceNs : 0};
+                                        .timeout_ns = turn_ % 64 == 0 ? kPatienceNs : 0,
+                                        .memory = 0};
     void* space = nullptr;
     if (!took(host()->loan(host(), sink_.raw(), &options, size, &space))) return false;
     Head head{.life = generation(),
