@@ -341,7 +341,7 @@ struct mohhos_host {
    * what is to outlive a message, or to reach several receivers without a copy. Its pages count
    * against this plugin's memory limit when they are first written, until the last receiver has
    * dropped it. Owner: the plugin, until drop_memory() or the end of its process. Sent with a
-   * message by options->memory, as often as one likes; that asks the manager (some 100 µs), and
+   * message by options->memory, as often as one likes; that asks the manager (half a ms), and
    * ends with EXHAUSTED (the receiver has too many that it has not dropped), REFUSED (it does not
    * take any just now) or INVALID (durable, or an event that may be lost), besides the errors of
    * send(). FROM THE FIRST TIME ON, EVEN IF THAT FAILED, *data IS GONE: nobody can write the memory
