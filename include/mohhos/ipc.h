@@ -43,6 +43,12 @@ typedef enum {
   MSG_PLUGIN_CUSTOM = 7
 } message_type_t;
 
+/* (ours) plugin_message_t.flags; every other bit is 0. */
+enum {
+  PLUGIN_MESSAGE_MEMORY = 2u /* its sender says that a shared memory came with it:
+                                plugin_take_memory has it, or says that it is not so */
+};
+
 typedef struct {
   message_id_t id;
   plugin_id_t sender;
@@ -52,6 +58,7 @@ typedef struct {
   void* data;
   uint64_t timestamp;
   priority_t priority;
+  uint32_t flags; /* (ours) written by plugin_receive_view, 0 by the others; never read */
 } plugin_message_t;
 
 /* Sends a copy of data[0..data_size) without asking for an answer (plugin_call does); the caller
@@ -101,15 +108,59 @@ MOHHOS_API int plugin_commit_message(plugin_message_t* message);
 MOHHOS_API int plugin_discard_message(plugin_message_t* message);
 
 /* (ours) plugin_receive_message without the copy: message->data lies in the ring, read-only
- * (writing to it is a fault), until plugin_release_view. THE SENDER CAN STILL CHANGE THESE BYTES:
- * copy what you parse or check. Messages may be released in any order, but their room in the ring
- * comes back in the order of their receipt, so a sender waits when they are held for long; at most
- * 4,096 at once. Errors: as plugin_receive_message. */
+ * (writing to it is a fault), until plugin_release_view. When a memory is said to have come with it
+ * (PLUGIN_MESSAGE_MEMORY) data is not NULL, even if data_size is 0, and the message has to be
+ * released in any case. THE SENDER CAN STILL CHANGE THESE BYTES: copy what you parse or check.
+ * Messages may be released in any order, but their room in the ring comes back in the order of
+ * their receipt, so a sender waits when they are held for long; at most 4,096 at once. Errors: as
+ * plugin_receive_message. */
 MOHHOS_API int plugin_receive_view(plugin_message_t* message, uint32_t timeout_ms);
 
 /* (ours) The program is done with it; sets data to NULL, and the bytes must not be read any more:
  * later messages take their place. Errors: NOT_FOUND (released already). */
 MOHHOS_API int plugin_release_view(plugin_message_t* message);
+
+/* (ours) A shared memory that rides along messages: for what is to outlive its message, or to reach
+ * several plugins without a copy. Two kinds: one that the program had made, and one that came with
+ * a message. Owner: the program, until plugin_drop_memory; also when the message is released, the
+ * plugin ends, or mohhos_disconnect was called. The struct may be copied; what counts is its id.
+ * Any thread, but nobody may touch `data` while another thread sends or drops the memory. */
+typedef struct {
+  uint64_t id; /* a number of this program, never given twice; 0: none */
+  void*
+      data; /* of one's own: writable, NULL once it was sent. Else read-only: writing is a fault */
+  uint64_t size; /* bytes */
+} plugin_memory_t;
+
+/* (ours) A new one of `size` bytes, all zeros; overwrites *memory whole. At most 64, and 256 MiB
+ * together, that are not dropped. Its pages count as the program's own. Waits for the daemon for at
+ * most five seconds. Errors: INVALID (size 0), TOO_LARGE (never possible), EXHAUSTED (drop one
+ * first, or no descriptor is free), TIMED_OUT, UNREACHABLE. */
+MOHHOS_API int plugin_make_memory(plugin_memory_t* memory, uint64_t size);
+
+/* (ours) plugin_send_message with a memory that this program had made; as often as one likes, to
+ * any plugins. FROM THE FIRST TIME ON, EVEN IF THAT FAILED, ITS BYTES ARE GONE HERE (memory->data
+ * is NULL): nobody can write them any more, which is what the receivers rely on. They keep it when
+ * the program drops it or ends. Asks the daemon, half a millisecond. Errors: as
+ * plugin_send_message, and NOT_FOUND (no such memory, one that came with a message, or one of a
+ * connection that is closed; its bytes stay), BAD_STATE (the program has it mapped for writing
+ * elsewhere, as in a child), EXHAUSTED (the plugin has not dropped 16 memories or 1 GiB from this
+ * program, or 64 or 2 GiB in all), REFUSED (it does not take any just now). */
+MOHHOS_API int plugin_send_memory(plugin_id_t target, plugin_message_t* message,
+                                  plugin_memory_t* memory);
+
+/* (ours) Takes the memory that came with a message of plugin_receive_view that is not released yet;
+ * overwrites *memory whole. No other process can change its content any more, so it can be parsed
+ * in place. The same again while it is not dropped: one drop ends it. What is not taken ends when
+ * the message is released; what came with an answer, or with a message of plugin_receive_message,
+ * cannot be taken. Errors: NOT_FOUND (nothing came with it, whatever its sender says; or it is no
+ * message that is held), EXHAUSTED (no descriptor was free for it). */
+MOHHOS_API int plugin_take_memory(const plugin_message_t* message, plugin_memory_t* memory);
+
+/* (ours) The program is done with a memory of either kind; sets data to NULL, and the bytes must
+ * not be touched any more. What was sent still reaches its receivers. Errors: NOT_FOUND (dropped
+ * already). */
+MOHHOS_API int plugin_drop_memory(plugin_memory_t* memory);
 
 /* (ours) Sends a request and waits for its answer: type, data and priority of *request are read,
  * type 0 means MSG_PLUGIN_DATA_REQUEST. *response is overwritten whole; its data is a copy that the

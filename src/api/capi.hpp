@@ -37,6 +37,15 @@ struct Lent {
   void* data = nullptr;
 };
 
+// A memory that the program has. Keeps the endpoint, and so the mapping, also after a disconnect.
+struct HeldMemory {
+  std::shared_ptr<ipc::Endpoint> endpoint;
+  std::uint64_t number = 0; // the endpoint's
+  void* data = nullptr;     // where it was mapped first
+  std::uint64_t size = 0;
+  bool is_made = false; // else it came with a message
+};
+
 // A request of the program that is open, or whose end it has not heard of.
 struct Asked {
   std::shared_ptr<ipc::Endpoint> endpoint; // that it was sent on
@@ -54,12 +63,14 @@ struct Connection {
   std::mutex data;
   std::shared_ptr<ipc::Endpoint> endpoint;
   PluginId own_id;
-  std::optional<ipc::Message> undelivered; // received, but there was no memory for the copy
-  std::deque<View> views;                  // in the order of their receipt
-  std::map<PluginId, Lent> loans;          // one for each target
-  sys::Fd nudge;                           // eventfd: who used the endpoint wakes who waits on it
-  unsigned waiters = 0;                    // in plugin_receive_message, outside the lock
-  std::map<std::uint64_t, Asked> asked;    // by request_id_t
+  std::optional<ipc::Message> undelivered;      // received, but there was no memory for the copy
+  std::deque<View> views;                       // in the order of their receipt
+  std::map<PluginId, Lent> loans;               // one for each target
+  std::map<std::uint64_t, HeldMemory> memories; // by plugin_memory_t's id
+  std::uint64_t last_memory = 0;                // id
+  sys::Fd nudge;                        // eventfd: who used the endpoint wakes who waits on it
+  unsigned waiters = 0;                 // in plugin_receive_message, outside the lock
+  std::map<std::uint64_t, Asked> asked; // by request_id_t
 };
 [[nodiscard]] Connection& connection();
 

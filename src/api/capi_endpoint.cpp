@@ -148,7 +148,25 @@ plugin_message_t message_of(const ipc::MessageInfo& info, PluginId sender, Plugi
           .data_size = static_cast<std::uint32_t>(size),
           .data = data,
           .timestamp = info.timestamp_ns,
-          .priority = static_cast<priority_t>(static_cast<int>(info.priority) + PRIORITY_LOW)};
+          .priority = static_cast<priority_t>(static_cast<int>(info.priority) + PRIORITY_LOW),
+          .flags = 0};
+}
+
+Result<> send_copy(Connection& one, ipc::Endpoint& endpoint, PluginId target,
+                   const ipc::Outgoing& about, plugin_message_t& message) {
+  TRY(check_no_loan(one, target));
+  TRY(const ChannelId channel, endpoint.open_channel(target, from_now(kOpenTime)));
+  auto id = endpoint.send(channel, about, bytes_of(message), from_now(kSendTime));
+  // Told once for each restart; the message is not sent yet, and the channel goes on.
+  if (!id && id.error().code == Code::PeerRestarted)
+    id = endpoint.send(channel, about, bytes_of(message), from_now(kSendTime));
+  if (!id) return std::unexpected(std::move(id).error());
+  endpoint.flush();
+  message.id = *id;
+  message.sender = one.own_id.value;
+  message.receiver = target.value;
+  message.timestamp = ipc::monotonic_ns();
+  return {};
 }
 
 Result<> check_no_loan(const Connection& one, PluginId target) {

@@ -56,6 +56,9 @@ void sleep_until_ready(const Wait& wait);
 // `data` is held. [any]
 void release(Connection& one, const ipc::Message& message);
 void settle_views(Connection& one);
+// The view that plugin_receive_view gave as this message. NotFound: there is none, or it is
+// released. `data` is held.
+[[nodiscard]] Result<View*> view_of(Connection& one, const plugin_message_t& message);
 
 // --- messages of the C API ---
 
@@ -69,6 +72,9 @@ void settle_views(Connection& one);
 // Everything of a received message, with these bytes. [pure]
 [[nodiscard]] plugin_message_t message_of(const ipc::MessageInfo& info, PluginId sender,
                                           PluginId receiver, void* data, std::size_t size);
+// Sends a copy, and fills in what plugin_send_message does. A step of with_endpoint.
+[[nodiscard]] Result<> send_copy(Connection& one, ipc::Endpoint& endpoint, PluginId target,
+                                 const ipc::Outgoing& about, plugin_message_t& message);
 // BadState: a loan to this target (PluginId{}: to anybody) is open, and a send would take it back.
 [[nodiscard]] Result<> check_no_loan(const Connection& one, PluginId target);
 

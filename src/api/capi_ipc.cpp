@@ -7,28 +7,12 @@
 namespace mohhos::api::capi {
 namespace {
 
-Result<std::uint64_t> send(ipc::Endpoint& endpoint, PluginId target, const ipc::Outgoing& about,
-                           const plugin_message_t& message) {
-  TRY(const ChannelId channel, endpoint.open_channel(target, from_now(kOpenTime)));
-  auto id = endpoint.send(channel, about, bytes_of(message), from_now(kSendTime));
-  // Told once for each restart; the message is not sent yet, and the channel goes on.
-  if (!id && id.error().code == Code::PeerRestarted)
-    id = endpoint.send(channel, about, bytes_of(message), from_now(kSendTime));
-  return id;
-}
-
 Result<> send_message(plugin_id_t target, plugin_message_t* message, bool durable) {
   TRY(ipc::Outgoing about, outgoing_with_data(message));
   about.durable = durable;
   if (target == 0) return fail(Code::Invalid, "0 is no plugin's id");
   return with_endpoint([&](Connection& one, ipc::Endpoint& endpoint) -> Result<> {
-    TRY(check_no_loan(one, PluginId{target}));
-    TRY(message->id, send(endpoint, PluginId{target}, about, *message));
-    endpoint.flush();
-    message->sender = one.own_id.value;
-    message->receiver = target;
-    message->timestamp = ipc::monotonic_ns();
-    return {};
+    return send_copy(one, endpoint, PluginId{target}, about, *message);
   });
 }
 
@@ -77,6 +61,7 @@ int plugin_call(plugin_id_t target, const plugin_message_t* request, plugin_mess
       TRY(const ChannelId channel, endpoint.open_channel(PluginId{target}, deadline));
       TRY(const ipc::Answer answer,
           endpoint.call_and_wait(channel, about, bytes_of(*request), deadline));
+      if (answer.memory) endpoint.drop_memory(answer.memory->number); // nobody could name it
       *response = message_of(answer.info, PluginId{target}, one.own_id, copy_of(answer.payload),
                              answer.payload.size());
       return {};

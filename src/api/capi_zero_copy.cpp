@@ -20,6 +20,16 @@ Result<std::map<PluginId, Lent>::iterator> loan_of(Connection& one,
 }
 
 } // namespace
+
+Result<View*> view_of(Connection& one, const plugin_message_t& message) {
+  const auto view = std::ranges::find_if(one.views, [&](const View& candidate) {
+    return !candidate.released && candidate.message.payload.data() == message.data;
+  });
+  if (message.data == nullptr || view == one.views.end())
+    return fail(Code::NotFound, "no view of a message at this address (released already?)");
+  return &*view;
+}
+
 } // namespace mohhos::api::capi
 
 using namespace mohhos;
@@ -85,8 +95,12 @@ int plugin_receive_view(plugin_message_t* message, uint32_t timeout_ms) {
     }
     return receive(timeout_ms, [&](Connection& one, const ipc::Message& got) {
       // Read-only memory: writing to it is a fault, whatever the type says.
-      void* const data = got.payload.empty() ? nullptr : const_cast<std::byte*>(got.payload.data());
+      // (Its place names a message that has a memory, also when it has no bytes.)
+      const bool has_memory = got.info.attachment != 0;
+      void* const data =
+          got.payload.empty() && !has_memory ? nullptr : const_cast<std::byte*>(got.payload.data());
       *message = message_of(got.info, got.sender, one.own_id, data, got.payload.size());
+      if (has_memory) message->flags = PLUGIN_MESSAGE_MEMORY;
       if (data == nullptr) return release(one, got);
       one.views.push_back({one.endpoint, got, false});
     });
@@ -99,11 +113,7 @@ int plugin_release_view(plugin_message_t* message) {
     if (message->data == nullptr) return {};
     Connection& one = connection();
     const std::scoped_lock lock(one.data);
-    const auto view = std::ranges::find_if(one.views, [&](const View& candidate) {
-      return !candidate.released && candidate.message.payload.data() == message->data;
-    });
-    if (view == one.views.end())
-      return fail(Code::NotFound, "no view of a message at this address (released already?)");
+    TRY(View* const view, view_of(one, *message));
     message->data = nullptr;
     view->released = true;
     settle_views(one);

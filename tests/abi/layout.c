@@ -104,6 +104,12 @@ AT(plugin_message_t, data_size, 28);
 AT(plugin_message_t, data, 32);
 AT(plugin_message_t, timestamp, 40);
 AT(plugin_message_t, priority, 48);
+AT(plugin_message_t, flags, 52);
+
+SIZE(plugin_memory_t, 24);
+AT(plugin_memory_t, id, 0);
+AT(plugin_memory_t, data, 8);
+AT(plugin_memory_t, size, 16);
 
 SIZE(plugin_descriptor_t, 912);
 AT(plugin_descriptor_t, id, 0);

@@ -24,6 +24,14 @@ TEST_F(CApi, SendsAndReceivesWithoutCopies) {
   expect_serving();
 }
 
+TEST_F(CApi, SendsAndTakesMemoriesThatRideAlong) {
+  const Outcome outcome =
+      run({MEMORY_C_TESTS, daemon.sign(plugin_file("bounce")), daemon.sign(plugin_file("gallery"))},
+          {{"MOHHOS_SOCKET", daemon.socket()}});
+  EXPECT_EQ(outcome.code, 0) << outcome.out << outcome.err << daemon.log();
+  expect_serving();
+}
+
 TEST_F(CApi, WaitsForAnswersLaterAndTakesRequestsBack) {
   const Outcome outcome =
       run({REQUESTS_C_TESTS, daemon.sign(plugin_file("slow")), daemon.sign(plugin_file("slower"))},

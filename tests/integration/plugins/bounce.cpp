@@ -1,4 +1,8 @@
-// Sends back to its sender what is no request, and answers a request with its size.
+// Sends back to its sender what is no request, and answers a request with its size. With a message
+// that came with a memory goes another one: of the same size, each byte one more.
+#include <algorithm>
+#include <cstddef>
+#include <span>
 #include <string>
 
 #include <mohhos/sdk.hpp>
@@ -9,7 +13,20 @@ class Bounce : public mohhos::Plugin {
 public:
   void on_message(const mohhos::Message& message) override {
     if (message.wants_reply()) return reply(message, std::to_string(message.size()));
-    open(message.sender()).send(message.bytes(), {.priority = message.priority()});
+    const mohhos::MemoryView came = message.memory();
+    mohhos::Memory goes;
+    if (came) goes = one_more(came.bytes());
+    open(message.sender())
+        .send(message.bytes(), {.priority = message.priority(), .memory = came ? &goes : nullptr});
+  }
+
+private:
+  mohhos::Memory one_more(std::span<const std::byte> bytes) {
+    mohhos::Memory memory = make_memory(bytes.size());
+    std::ranges::transform(bytes, memory.bytes().begin(), [](std::byte value) {
+      return static_cast<std::byte>(std::to_integer<unsigned>(value) + 1);
+    });
+    return memory;
   }
 };
 

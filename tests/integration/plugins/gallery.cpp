@@ -1,9 +1,8 @@
 // Keeps the memories that come with messages, and the messages' numbers:
 //   "?"      all of them: the number, "=" if its picture is right now, "-" if there was none, and
-//   an
-//            r behind what was delivered again; a comma after each
+//            an r behind what was delivered again; a comma after each
 //   "clear"  keeps none any more
-//   "turn"   answers with another memory, of the number that follows the one in it
+//   "turn"   answers with another memory, of the number that follows the one in it (1: none came)
 // A message "N die as G" is the end of its G-th process.
 #include <cstdlib>
 #include <sstream>
@@ -59,7 +58,7 @@ private:
     const mohhos::MemoryView came = message.memory();
     int number = 0;
     while (!is_picture(came.bytes(), number, came.size()) && number < 1000) ++number;
-    mohhos::Memory turned = make_memory(came.size());
+    mohhos::Memory turned = make_memory(came ? came.size() : 4096);
     paint(turned.bytes(), number + 1);
     reply(message, std::string("turned"), turned);
   }
