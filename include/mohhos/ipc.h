@@ -127,8 +127,8 @@ MOHHOS_API int plugin_release_view(plugin_message_t* message);
  * Any thread, but nobody may touch `data` while another thread sends or drops the memory. */
 typedef struct {
   uint64_t id; /* a number of this program, never given twice; 0: none */
-  void*
-      data; /* of one's own: writable, NULL once it was sent. Else read-only: writing is a fault */
+  /* Of one's own: writable, NULL once it was sent. Else read-only: writing to it is a fault. */
+  void* data;
   uint64_t size; /* bytes */
 } plugin_memory_t;
 

@@ -37,6 +37,7 @@ void write_channel(const manager::ChannelStatus& channel, v1::ChannelInfo& messa
   message.set_to_application(channel.to_application);
   message.set_ring_bytes(channel.record.ring_bytes);
   write_report(channel.report, message);
+  message.set_memories(channel.memories);
 }
 
 } // namespace

@@ -75,6 +75,7 @@ std::vector<std::string> row(const v1::ChannelInfo& one) {
           std::to_string(one.dropped()),
           std::to_string(one.redelivered()),
           std::to_string(one.expired()),
+          std::to_string(one.memories()),
           std::to_string(one.sleeps()),
           std::to_string(one.wakeups()),
           latency(one.latency_p50_ns()),
@@ -85,7 +86,7 @@ std::vector<std::string> row(const v1::ChannelInfo& one) {
 void print_table(const Context& context, const Reading& reading, const Rates* rates) {
   std::vector<Table::Column> columns = {{"ID", Align::Right}, {"FROM → TO"}, {"LANE"}};
   for (const char* title : {"RING", "SENT", "ACKED", "BYTES", "DEPTH", "HIGH", "DROPS", "REDELIV",
-                            "EXPIRED", "SLEEPS", "WAKEUPS", "P50", "P99", "P99.9"})
+                            "EXPIRED", "MEMORIES", "SLEEPS", "WAKEUPS", "P50", "P99", "P99.9"})
     columns.push_back({title, Align::Right});
   if (rates != nullptr) columns.push_back({"MSG/S", Align::Right});
   Table table(std::move(columns));

@@ -124,6 +124,7 @@ Json channel_json(const v1::ChannelInfo& channel) {
           {"space_waits", channel.space_waits()},
           {"redelivered", channel.redelivered()},
           {"expired", channel.expired()},
+          {"memories", channel.memories()},
           {"sleeps", channel.sleeps()},
           {"wakeups", channel.wakeups()},
           {"bells", channel.bells()},

@@ -32,6 +32,7 @@ Result<std::vector<ChannelStatus>> Manager::Parts::channel_statuses(PluginId end
     status.record = record;
     status.report =
         ipc::report_of(*counters, record.ring_bytes, record.lane, record.ring_generation);
+    status.memories = memories.passages(ChannelId{record.channel}).size();
     name_end(record.sender, status.sender, status.from_application);
     name_end(record.receiver, status.receiver, status.to_application);
   }

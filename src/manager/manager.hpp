@@ -78,6 +78,8 @@ struct ChannelStatus {
   bool from_application = false;
   bool to_application = false;
   ipc::ChannelReport report;
+  // That went with its messages, and that the receiver has not let go of: by our own book.
+  std::uint64_t memories = 0;
 };
 
 // What a recorder asks for: one channel by its number, or all from one end to another, also those

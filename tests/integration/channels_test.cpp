@@ -57,6 +57,23 @@ TEST_F(Channels, AreThoseOfOnePluginOrOfAll) {
   EXPECT_GT(number(daemon.value({"status"}, "channels")), 0);
 }
 
+TEST_F(Channels, CountTheMemoriesThatTheirReceiverHas) {
+  ASSERT_EQ(load_and_start("gallery").code, 0);
+  ASSERT_EQ(load_and_start("painter").code, 0);
+  const auto memories = [this] { return of("painter", "gallery", "normal", "memories"); };
+  EXPECT_EQ(memories(), "0");
+  EXPECT_EQ(daemon.plugctl({"suspend", "gallery"}).code, 0); // unread ones count
+  EXPECT_EQ(trimmed(call("painter", "paint 1 4096")), "0");
+  EXPECT_EQ(trimmed(call("painter", "paint 2 4096")), "0");
+  EXPECT_EQ(memories(), "2");
+  EXPECT_NE(daemon.plugctl({"channels"}).out.find("MEMORIES"), std::string::npos);
+  EXPECT_EQ(daemon.plugctl({"resume", "gallery"}).code, 0);
+  ASSERT_TRUE(Daemon::eventually([this] { return trimmed(call("gallery", "?")) == "1=,2=,"; }));
+  EXPECT_EQ(memories(), "2"); // so do those that are kept
+  EXPECT_EQ(trimmed(call("gallery", "clear")), "cleared");
+  EXPECT_TRUE(Daemon::eventually([&] { return memories() == "0"; })) << memories();
+}
+
 TEST_F(Channels, AreWatchedWithTheirRates) {
   ASSERT_EQ(load_and_start("counter_in").code, 0);
   ASSERT_EQ(load_and_start("counter_out").code, 0);
