@@ -54,13 +54,4 @@ inline void spin_pause() noexcept {
 #endif
 }
 
-// Fetches a line for writing ahead of time. Changes nothing, so any address in the mapping will do.
-inline void prefetch_for_write(const void* address) noexcept {
-#if defined(__x86_64__)
-  asm volatile("prefetchw %0" : : "m"(*static_cast<const char*>(address)));
-#else
-  __builtin_prefetch(address, 1);
-#endif
-}
-
 } // namespace mohhos::ipc
