@@ -2,6 +2,7 @@
 // channels, the subscriptions, the stand-ins and the recorded channels, each of fixed size.
 #include <cstring>
 
+#include "base/bytes.hpp"
 #include "base/fixed_text.hpp"
 #include "base/reader.hpp"
 #include "ipc/broker.hpp"
@@ -38,13 +39,6 @@ struct SavedSubscription {
   std::uint32_t event = 0;
   std::uint32_t reserved = 0;
 };
-
-template <class T>
-void append(std::vector<std::byte>& bytes, const T& value) {
-  static_assert(std::has_unique_object_representations_v<T>);
-  bytes.resize(bytes.size() + sizeof value);
-  std::memcpy(bytes.data() + bytes.size() - sizeof value, &value, sizeof value);
-}
 
 Result<> judge(const ChannelRecord& record, std::uint64_t next_channel) {
   const bool sound = record.channel != 0 && record.channel < next_channel && record.sender != 0 &&

@@ -1,8 +1,8 @@
 #include "ipc/memory_book.hpp"
 
 #include <algorithm>
-#include <cstring>
 
+#include "base/bytes.hpp"
 #include "base/reader.hpp"
 
 namespace mohhos::ipc {
@@ -27,13 +27,6 @@ struct Sum {
     bytes += more;
   }
 };
-
-template <class T>
-void append(std::vector<std::byte>& bytes, const T& value) {
-  static_assert(std::has_unique_object_representations_v<T>);
-  bytes.resize(bytes.size() + sizeof value);
-  std::memcpy(bytes.data() + bytes.size() - sizeof value, &value, sizeof value);
-}
 
 Passage passage_of(const SendMemory& question, const ChannelRecord& channel) {
   return {.channel = channel.channel,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/bytes.hpp"
 #include "base/crc32c.hpp"
 #include "ipc/link.hpp"
 #include "ipc/message.hpp"
@@ -13,19 +14,10 @@ namespace {
 constexpr std::size_t kStep = 1 << 20; // a claimed size costs no memory before the bytes are there
 
 template <class T>
-std::span<const std::byte> bytes_of(const T& value) {
-  return std::as_bytes(std::span(&value, 1));
-}
-
-template <class T>
 T value_in(std::span<const std::byte> bytes) {
   T value;
   std::memcpy(&value, bytes.data(), sizeof value);
   return value;
-}
-
-void append(std::vector<std::byte>& to, std::span<const std::byte> bytes) {
-  to.insert(to.end(), bytes.begin(), bytes.end());
 }
 
 std::uint32_t check_of(const EntryHead& head, std::span<const std::byte> first,
@@ -45,7 +37,7 @@ void put_entry(std::vector<std::byte>& bytes, EntryKind kind, std::span<const st
                std::span<const std::byte> second = {}) {
   EntryHead head{.kind = kind, .size = first.size() + second.size()};
   head.check = check_of(head, first, second);
-  append(bytes, bytes_of(head));
+  append(bytes, head);
   append(bytes, first);
   append(bytes, second);
 }
@@ -62,7 +54,7 @@ void put_recording_head(std::vector<std::byte>& bytes, const Recording& recordin
                      .sender_size = static_cast<std::uint32_t>(sender.size()),
                      .receiver_size = static_cast<std::uint32_t>(receiver.size())};
   head.check = check_of(head, sender, receiver);
-  append(bytes, bytes_of(head));
+  append(bytes, head);
   append(bytes, std::as_bytes(std::span(sender)));
   append(bytes, std::as_bytes(std::span(receiver)));
 }

@@ -6,6 +6,7 @@
 
 #include <sodium/crypto_shorthash.h>
 
+#include "base/bytes.hpp"
 #include "base/fixed_text.hpp"
 #include "base/reader.hpp"
 #include "ipc/layout.hpp"
@@ -71,11 +72,6 @@ std::size_t put(std::vector<std::byte>& bytes, const SegmentKey& key, EntryKind 
   const std::uint64_t check = check_of({at + sizeof check, size - sizeof check}, key);
   std::memcpy(at, &check, sizeof check);
   return padded(size);
-}
-
-template <class T>
-std::span<const std::byte> bytes_of(const T& value) {
-  return std::as_bytes(std::span(&value, 1));
 }
 
 template <std::size_t N>
