@@ -1,6 +1,12 @@
 // The manager's ends of its sockets and pipes, each against a peer in the test.
+#include <array>
+#include <filesystem>
+#include <iterator>
+#include <vector>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "manager/link_port.hpp"
@@ -117,6 +123,79 @@ TEST_F(Ports, APeerThatDoesNotReadItsAnswersIsNotListenedTo) {
       if (!record || !*record) return served == sent;
     }
   });
+}
+
+// What a record costs is not the same for all: it is time that is shared.
+TEST_F(Ports, WhoAsksForMuchDoesNotHoldUpTheOthers) {
+  sys::SocketPair other = *sys::make_seqpacket_pair();
+  int dear = 0;
+  int cheap = 0;
+  const auto never = [](const Error& why) { FAIL() << why.text; };
+  const auto greedy = LinkPort::open(
+      loop, std::move(pair.first),
+      [&](const ipc::LinkRecord&) {
+        ++dear;
+        const Monotonic until = loop.now() + 2ms;
+        while (loop.now() < until) {
+        }
+      },
+      never);
+  const auto modest = LinkPort::open(
+      loop, std::move(other.first),
+      [&](const ipc::LinkRecord&) {
+        ++cheap;
+        ASSERT_TRUE(ipc::send_link_record(other.second.get(), ipc::Waiting{}));
+      },
+      never);
+  ASSERT_TRUE(greedy && modest);
+  for (int i = 0; i < 100; ++i)
+    ASSERT_TRUE(ipc::send_link_record(pair.second.get(), ipc::Waiting{}));
+  ASSERT_TRUE(ipc::send_link_record(other.second.get(), ipc::Waiting{}));
+  run_until([&] { return cheap >= 10; });
+  EXPECT_LT(dear, 50);
+}
+
+// No endpoint sends descriptors. What a program sends all the same is closed, and its link ends.
+TEST_F(Ports, DescriptorsFromAPeerAreClosedAndEndItsLink) {
+  const auto descriptors = [] {
+    const std::filesystem::directory_iterator all("/proc/self/fd");
+    return std::ranges::distance(begin(all), end(all));
+  };
+  const auto timer = loop.after(1min, [] {}); // the loop's own descriptor for timers is there
+  const auto before = descriptors();
+  constexpr std::array kCounts = {1U, 4U, 16U, 253U};
+  std::vector<std::unique_ptr<LinkPort>> ports;
+  std::vector<sys::Fd> peers;
+  std::vector<Code> ends;
+  for (const std::size_t count : kCounts) {
+    sys::SocketPair link = *sys::make_seqpacket_pair();
+    auto port = LinkPort::open(
+        loop, std::move(link.first), [](const ipc::LinkRecord&) { FAIL(); },
+        [&](const Error& why) { ends.push_back(why.code); });
+    ASSERT_TRUE(port) << port.error().text;
+    ipc::Waiting record;
+    iovec part{&record, sizeof record};
+    std::vector<char> control(CMSG_SPACE(count * sizeof(int)));
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    cmsghdr* const header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(count * sizeof(int));
+    const std::vector<int> fds(count, link.second.get());
+    std::memcpy(CMSG_DATA(header), fds.data(), count * sizeof(int));
+    ASSERT_EQ(::sendmsg(link.second.get(), &message, 0), ssize_t{sizeof record});
+    ports.push_back(std::move(*port));
+    peers.push_back(std::move(link.second));
+  }
+  run_until([&] { return ends.size() == kCounts.size(); });
+  EXPECT_THAT(ends, testing::Each(Code::Malformed));
+  ports.clear();
+  peers.clear();
+  EXPECT_EQ(descriptors(), before);
 }
 
 // The peer is frozen, and somebody opens and closes channels to it.
