@@ -114,9 +114,11 @@ Result<std::optional<PublishWord>> Remains::word_at(std::uint64_t position) cons
 }
 
 // The record may cross the ring's end; here it is mapped once only.
-Result<std::optional<Remnant>> Remains::at(std::uint64_t position) const {
+Result<std::optional<Remnant>> Remains::at(std::uint64_t position, std::uint64_t most) const {
   TRY(const auto word, word_at(position));
   if (!word) return std::nullopt;
+  if (word->size > most)
+    return fail(Code::Malformed, "a record of {} bytes, and it had {} before", word->size, most);
   const std::uint64_t offset = position & (capacity_ - 1);
   std::vector<std::byte> bytes(word->extent());
   const std::uint64_t first = std::min<std::uint64_t>(bytes.size(), capacity_ - offset);

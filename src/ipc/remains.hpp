@@ -57,7 +57,10 @@ public:
   Remains(int data, int control, std::uint64_t capacity)
       : data_(data), control_(control), capacity_(capacity) {}
   [[nodiscard]] Result<Progress> progress() const;
-  [[nodiscard]] Result<std::optional<Remnant>> at(std::uint64_t position) const;
+  // `most`: bytes of payload. One that says more is not read: its sender writes what it likes into
+  // the word, and pays for no page of it. [any]
+  [[nodiscard]] Result<std::optional<Remnant>> at(std::uint64_t position,
+                                                  std::uint64_t most = kMaxRing) const;
   // Only the first word of the record there. [any]
   [[nodiscard]] Result<std::optional<PublishWord>> word_at(std::uint64_t position) const;
   // The next receiver begins at `position` at the earliest. Only while there is none. [any]

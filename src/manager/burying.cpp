@@ -11,9 +11,16 @@
 namespace mohhos::manager {
 namespace {
 
+// Messages that are looked at when a plugin ends for good: a ring of 16 MiB of empty ones. The loop
+// waits meanwhile.
+constexpr std::uint64_t kMostLooks = 262'144;
+constexpr std::string_view kNoRoom =
+    "the dead-letter store has no more room for it ([deadletters] in mohhosd.toml)";
+
 // An answer to a process that is gone, or the taking back of a request: nothing to anybody else.
-bool is_worth_keeping(const ipc::MessageInfo& info) {
-  return info.type != ipc::MessageType::DataResponse && !info.cancels;
+bool is_worth_keeping(const ipc::PublishWord& word) {
+  return word.type != static_cast<std::uint8_t>(ipc::MessageType::DataResponse) &&
+         (word.flags & ipc::kCancels) == 0;
 }
 
 // What is overwritten while it is read is not kept: who publishes so has said that it may be
@@ -79,10 +86,19 @@ void Manager::Parts::examine_rings(Plugin& plugin) {
 bool Manager::Parts::bury(const Plugin& plugin, const ipc::ChannelRecord& channel,
                           const ipc::Remains& remains, const ipc::Suspect& suspect) {
   const std::string& name = plugin.info.metadata.name;
-  auto message = remains.at(suspect.position);
-  if (!message || !*message) {
-    spdlog::warn("{} died of what is no message (channel {}): {}", name, channel.channel,
-                 message ? "nothing is there" : message.error().text);
+  const auto word = remains.word_at(suspect.position);
+  Result<std::optional<ipc::Remnant>> message = std::nullopt;
+  if (word && *word) { // looked at before it is read: it may be as large as the ring
+    LetterRoom room = letters.room_for(name);
+    if (!letters.knows(started_us, {channel.channel}, suspect.position) &&
+        !room.take((*word)->size)) {
+      note_letters_refused(plugin, 1, kNoRoom);
+      return false;
+    }
+    message = remains.at(suspect.position, (*word)->size);
+  }
+  if (!word || !message || !*message) {
+    spdlog::warn("{} died of what is no message (channel {})", name, channel.channel);
     return false; // its successor finds the same, and ends the channel
   }
   const std::uint64_t behind = (*message)->end;
@@ -95,14 +111,7 @@ bool Manager::Parts::bury(const Plugin& plugin, const ipc::ChannelRecord& channe
       put = std::unexpected(skipped.error());
   }
   if (!put || *put == 0) {
-    const std::string why =
-        put ? "the dead-letter store is full ([deadletters] in mohhosd.toml)" : put.error().text;
-    spdlog::error("{} keeps dying of a message of {}, which cannot be buried: {}", name,
-                  letter.head.from, why);
-    audit.append("dead-letters-refused", {{"plugin", std::string_view(name)},
-                                          {"id", plugin.info.id.value},
-                                          {"count", std::uint64_t{1}},
-                                          {"text", std::string_view(why)}});
+    note_letters_refused(plugin, 1, put ? kNoRoom : std::string_view(put.error().text));
     return false;
   }
   spdlog::warn("{} died {} times of a message of {}: it is dead letter {} now", name,
@@ -116,35 +125,51 @@ bool Manager::Parts::bury(const Plugin& plugin, const ipc::ChannelRecord& channe
   return true;
 }
 
-// It ends for good, and its rings with it.
+void Manager::Parts::note_letters_refused(const Plugin& plugin, std::uint64_t count,
+                                          std::string_view why) {
+  const std::string& name = plugin.info.metadata.name;
+  spdlog::error("{}: {} messages cannot be buried: {}", name, count, why);
+  audit.append("dead-letters-refused", {{"plugin", std::string_view(name)},
+                                        {"id", plugin.info.id.value},
+                                        {"count", count},
+                                        {"text", why}});
+}
+
+// It ends for good, and its rings with it. What is read is no more than what finds room; the rest
+// is counted, as far as the loop can wait for that.
 void Manager::Parts::bury_unread(const Plugin& plugin, std::string_view reason) {
   const std::string& name = plugin.info.metadata.name;
   std::vector<DeadLetter> unread;
-  std::uint64_t bytes = 0;
+  LetterRoom room = letters.room_for(name);
+  std::uint64_t looks = 0;
   std::uint64_t lost = 0;
   for (const ipc::ChannelRecord& channel : broker.channels()) {
     if (channel.receiver != plugin.info.id.value || is_lossy(channel.lane)) continue;
     const auto remains = remains_of(channel);
     const auto progress = remains ? remains->progress() : std::unexpected(Error{});
     if (!progress) continue;
-    for (std::uint64_t at = progress->tail; at - progress->tail < channel.ring_bytes;) {
-      auto message = remains->at(at);
-      if (!message || !*message) break;
-      const std::uint64_t position = std::exchange(at, (*message)->end);
-      if (!is_worth_keeping((*message)->info)) continue;
+    const ChannelId id{channel.channel};
+    for (std::uint64_t at = progress->tail;
+         looks < kMostLooks && at - progress->tail < channel.ring_bytes; ++looks) {
+      const auto word = remains->word_at(at);
+      if (!word || !*word) break;
+      const std::uint64_t position = at;
+      at += (*word)->extent();
+      if (!is_worth_keeping(**word)) continue;
       // The journal has it, for the next that is loaded under this name.
-      if ((*message)->info.durable && journal && journal->has({channel.channel}, position))
-        continue;
-      bytes += (*message)->payload.size();
-      if (bytes > setup.config.max_letter_bytes.count) {
-        ++lost; // there would be no room for it
+      const bool durable = ((*word)->flags & ipc::kDurable) != 0;
+      if (durable && journal && journal->has(id, position)) continue;
+      if (!letters.knows(started_us, id, position) && !room.take((*word)->size)) {
+        ++lost;
         continue;
       }
+      auto message = remains->at(position, (*word)->size);
+      if (!message || !*message) break;
       unread.push_back(letter_of(plugin, channel, position, *std::move(*message)));
       unread.back().head.reason = reason;
     }
   }
-  if (unread.empty()) return;
+  if (unread.empty() && lost == 0) return;
   const auto put = letters.put(unread);
   const std::uint64_t kept = put.value_or(0);
   lost += unread.size() - kept;
@@ -154,13 +179,9 @@ void Manager::Parts::bury_unread(const Plugin& plugin, std::string_view reason) 
                                  {"count", kept},
                                  {"reason", reason}});
   if (lost == 0) return;
-  const std::string why =
-      put ? "the dead-letter store is full ([deadletters] in mohhosd.toml)" : put.error().text;
-  spdlog::error("{}: {} unread messages are lost: {}", name, lost, why);
-  audit.append("dead-letters-refused", {{"plugin", std::string_view(name)},
-                                        {"id", plugin.info.id.value},
-                                        {"count", lost},
-                                        {"text", std::string_view(why)}});
+  std::string why = put ? std::string(kNoRoom) : put.error().text;
+  if (looks == kMostLooks) why += "; nobody has counted all of them";
+  note_letters_refused(plugin, lost, why);
 }
 
 Result<LetterRetry> Manager::Parts::retry_letter(const Caller& caller, std::uint64_t id) {

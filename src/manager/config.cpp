@@ -173,7 +173,9 @@ constexpr Key kKeys[] = {
      "libraries that plugins may need besides the built-in list"},
     {"deadletters", "max_count", set_number<&Config::max_letters, 0, 1'000'000>, "1000",
      "messages that killed their receiver or were left unread, kept for `plugctl deadletter`; when "
-     "there are so many, further ones are refused and reported"},
+     "there are so many, or three quarters of them are one receiver's, further ones are refused "
+     "and "
+     "reported"},
     {"deadletters", "max_mb", set_letter_mb, "64", "of disk for them"},
     {"data", "spin_us", set_spin, "50",
      "microseconds that a plugin looks at its rings before it sleeps"},
@@ -185,7 +187,9 @@ constexpr Key kKeys[] = {
     {"journal", "max_channel_mb", set_mb<&Config::journal_channel_bytes, 1024>, "64",
      "of messages of one channel that are on disk and not acknowledged"},
     {"journal", "max_mb", set_mb<&Config::journal_bytes, 1ULL << 20>, "512",
-     "of all of them; the files take up to twice as much"},
+     "of all of them, and half of it of one sender or of all programs together; the files take up "
+     "to "
+     "twice as much"},
 };
 
 std::string known_names(std::string_view section) {

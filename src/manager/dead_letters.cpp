@@ -182,10 +182,33 @@ fs::path DeadLetters::file_of(std::uint64_t id) const {
   return directory_ / fmt::format("{:08}{}", id, kSuffix);
 }
 
+bool LetterRoom::take(std::uint64_t payload) {
+  const std::uint64_t needed = sizeof(Preamble) + kLargestHead + payload;
+  if (count == 0 || needed > bytes) return false;
+  --count;
+  bytes -= needed;
+  return true;
+}
+
+LetterRoom DeadLetters::room_for(const std::string& to) const {
+  LetterRoom own;
+  for (const auto& [id, head] : heads_) {
+    if (head.to != to) continue;
+    ++own.count;
+    own.bytes += sizes_.at(id);
+  }
+  const auto rest = [](std::uint64_t most, std::uint64_t all, std::uint64_t ours) {
+    const std::uint64_t share = most - most / 4;
+    return std::min(most - std::min(most, all), share - std::min(share, ours));
+  };
+  return {.count = rest(bounds_.count, sizes_.size(), own.count),
+          .bytes = rest(bounds_.bytes.count, bytes_, own.bytes)};
+}
+
 Result<std::size_t> DeadLetters::put(std::span<DeadLetter> letters) {
+  if (letters.empty()) return 0;
   std::vector<DeadLetter*> waiting;
-  std::uint64_t count = sizes_.size();
-  std::uint64_t bytes = bytes_;
+  LetterRoom room = room_for(letters.front().head.to);
   std::size_t taken = 0;
   for (DeadLetter& letter : letters) {
     LetterHead& head = letter.head;
@@ -195,10 +218,7 @@ Result<std::size_t> DeadLetters::put(std::span<DeadLetter> letters) {
       ++taken;
       continue;
     }
-    const std::uint64_t room = sizeof(Preamble) + kLargestHead + letter.payload.size();
-    if (count >= bounds_.count || bytes + room > bounds_.bytes.count) break;
-    ++count;
-    bytes += room;
+    if (!room.take(letter.payload.size())) break;
     head.id = next_id_++;
     waiting.push_back(&letter);
     ++taken;

@@ -57,6 +57,14 @@ struct LetterBounds {
   Bytes bytes = mib(64);
 };
 
+// What still fits into the store.
+struct LetterRoom {
+  std::uint64_t count = 0;
+  std::uint64_t bytes = 0;
+  // Whether one more does, with a payload of this size; if so it counts. [pure]
+  [[nodiscard]] bool take(std::uint64_t payload);
+};
+
 [[nodiscard]] inline LetterBounds letter_bounds(const Config& config) {
   return {config.max_letters, config.max_letter_bytes};
 }
@@ -69,8 +77,15 @@ public:
                                         std::vector<std::string>& problems);
   void set_bounds(LetterBounds bounds) { bounds_ = bounds; }
 
-  // On disk when it returns; gives each its id. Those that are there already are not written again.
-  // How many of them, from the first, found room; an error of the disk is the Result's. [loop]
+  // For one receiver: a quarter of the store is left for the others. [pure]
+  [[nodiscard]] LetterRoom room_for(const std::string& to) const;
+  // Whether this message is there already: `epoch` as in LetterHead. [pure]
+  [[nodiscard]] bool knows(std::uint64_t epoch, ChannelId channel, std::uint64_t position) const {
+    return by_place_.contains({epoch, channel.value, position});
+  }
+  // All to one receiver. On disk when it returns; gives each its id. Those that are there already
+  // are not written again. How many of them, from the first, found room; an error of the disk is
+  // the Result's. [loop]
   [[nodiscard]] Result<std::size_t> put(std::span<DeadLetter> letters);
 
   [[nodiscard]] const std::map<std::uint64_t, LetterHead>& heads() const { return heads_; }

@@ -17,6 +17,8 @@ namespace {
 
 constexpr std::chrono::milliseconds kTick{100};
 constexpr std::uint32_t kMostUnderWay = 8; // syncs of one channel
+// Rings of one receiver that have ended with something unread: two descriptors each.
+constexpr std::ptrdiff_t kMostEnded = 16;
 // Of one channel, before the others have their turn.
 constexpr std::uint32_t kRecordsPerTurn = 8192;
 constexpr std::uint64_t kBytesPerTurn = std::uint64_t{8} << 20;
@@ -66,6 +68,7 @@ private:
                                      std::uint64_t& budget);
   void commit();
   void note_tail(const Ring& ring);
+  void let_go(const Ring& ring);
   void answer(Sync& sync, Result<> result);
 
   Journal& journal_;
@@ -146,6 +149,8 @@ Result<> Journal::Worker::read_on(Ring& ring, std::uint64_t upto) {
   TRY(const ipc::Progress progress, remains.progress());
   ring.read = std::max(ring.read, progress.tail); // what is acknowledged needs no disk
   if (ring.log) store_.acknowledge(*ring.log, progress.tail);
+  if (ring.read < upto && upto - progress.tail > ring.fds.info.ring_bytes)
+    return fail(Code::Invalid, "{} lies further ahead than the ring reaches", upto);
   std::uint64_t budget = kBytesPerTurn;
   for (std::uint32_t i = 0; i < kRecordsPerTurn && budget != 0 && ring.read < upto; ++i)
     TRY(take_record(ring, remains, budget));
@@ -164,7 +169,10 @@ Result<> Journal::Worker::take_record(Ring& ring, const ipc::Remains& remains,
     return {};
   }
   Result<std::optional<ipc::Remnant>> record = std::nullopt;
-  if (durable) record = remains.at(position);
+  if (durable) {
+    const auto room = store_.has_room(ring.fds.info, ring.log, (*word)->size);
+    record = room ? remains.at(position, (*word)->size) : std::unexpected(room.error());
+  }
   TRY(const ipc::Progress progress, remains.progress());
   if (progress.tail > position) {
     ring.read = progress.tail;
@@ -194,23 +202,40 @@ void Journal::Worker::note_tail(const Ring& ring) {
   if (const auto progress = remains.progress()) store_.acknowledge(*ring.log, progress->tail);
 }
 
+// From here on nobody looks at what its receiver acknowledges.
+void Journal::Worker::let_go(const Ring& ring) {
+  note_tail(ring);
+  if (ring.log) store_.end(*ring.log);
+}
+
+// What is unread in it is still read, and looked after. But a receiver that reads nothing cannot
+// have us hold more and more: what it acknowledges in the oldest it gets again when it is loaded
+// the next time.
 void Journal::Worker::ended(std::uint64_t channel) {
   const auto found = rings_.find(channel);
   if (found == rings_.end()) return;
   Ring& ring = found->second;
   ring.ended = true;
   note_tail(ring);
-  if (ring.log && !store_.empty(*ring.log)) return;
-  if (ring.log) store_.end(*ring.log);
-  rings_.erase(found);
+  if (!ring.log || store_.empty(*ring.log)) {
+    let_go(ring);
+    rings_.erase(found);
+    return;
+  }
+  const auto is_like = [&](const auto& entry) {
+    return entry.second.ended && entry.second.fds.info.receiver == ring.fds.info.receiver;
+  };
+  if (std::ranges::count_if(rings_, is_like) <= kMostEnded) return;
+  const auto oldest = std::ranges::find_if(rings_, is_like);
+  let_go(oldest->second);
+  rings_.erase(oldest);
 }
 
 void Journal::Worker::receiver_gone(const std::string& receiver) {
   std::erase_if(rings_, [&](const auto& entry) {
     const Ring& ring = entry.second;
     if (!ring.ended || ring.fds.info.receiver != receiver) return false;
-    note_tail(ring);
-    if (ring.log) store_.end(*ring.log);
+    let_go(ring);
     return true;
   });
 }

@@ -19,7 +19,7 @@ constexpr std::size_t kMostRemarks = 32;
 // A copy forward is worth it when there is so much more on disk than is needed.
 constexpr std::uint64_t kSparse = 2;
 constexpr std::uint64_t kSmallHead = std::uint64_t{64} << 10;
-constexpr std::size_t kManySegments = 32;
+constexpr std::size_t kManySmallSegments = 32;
 
 Result<std::vector<std::byte>> read_file_at(int directory, const std::string& name) {
   const sys::Fd fd(::openat(directory, name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
@@ -37,6 +37,11 @@ Result<std::vector<std::byte>> read_file_at(int directory, const std::string& na
   }
   bytes.resize(done);
   return bytes;
+}
+
+// Whose bytes count together. Programs count as one: they call themselves whatever they like.
+std::string_view account_of(const LogInfo& info) {
+  return info.sender_type == kNoPluginType ? std::string_view() : std::string_view(info.sender);
 }
 
 } // namespace
@@ -99,9 +104,7 @@ Result<> JournalStore::read_all() {
       log.end = std::max(log.end, kept.place.end);
       if (kept.place.end <= log.tail) continue;
       log.kept.push_back(kept);
-      log.live += kept.size;
-      live_ += kept.size;
-      segments_[kept.segment].live += kept.size;
+      remember(kept, log);
     }
   }
   std::erase_if(logs_, [&](const auto& entry) { return entry.second.kept.empty(); });
@@ -219,23 +222,39 @@ Result<> JournalStore::say_what_it_is(LogId id, Log& log) {
   return {};
 }
 
+Result<> JournalStore::has_room(const LogInfo& info, std::optional<LogId> log,
+                                std::uint64_t payload) const {
+  const std::uint64_t size = message_entry_size(payload);
+  const std::uint64_t of_log = log ? logs_.at(*log).live : 0;
+  if (of_log + size > limits_.per_log)
+    return fail(Code::Exhausted,
+                "{} bytes from {} to {} are on disk and not acknowledged, and the journal takes "
+                "{} of one channel ([journal] max_channel_mb)",
+                of_log, info.sender, info.receiver, limits_.per_log);
+  if (live_ + size > limits_.in_all)
+    return fail(Code::Exhausted,
+                "{} bytes are on disk and not acknowledged, and the journal takes {} "
+                "([journal] max_mb)",
+                live_, limits_.in_all);
+  const auto account = live_of_.find(account_of(info));
+  const std::uint64_t own = account == live_of_.end() ? 0 : account->second;
+  if (own + size > limits_.in_all / 2)
+    return fail(Code::Exhausted,
+                "{} bytes from {} are on disk and not acknowledged, and the journal takes half of "
+                "its {} from one sender ([journal] max_mb)",
+                own, account_of(info).empty() ? "programs" : info.sender, limits_.in_all);
+  if (!log && logs_.size() >= limits_.logs)
+    return fail(Code::Exhausted, "the journal keeps messages of {} channels, and takes no more",
+                logs_.size());
+  return {};
+}
+
 Result<> JournalStore::append(LogId id, const JournalMessage& message) {
   if (unusable_) return std::unexpected(*unusable_);
   if (failed_) return std::unexpected(*failed_);
   Log& log = logs_.at(id);
+  if (!log.info.copy) TRY(has_room(log.info, id, message.payload.size()));
   const std::uint64_t size = message_entry_size(message.payload.size());
-  if (!log.info.copy) {
-    if (log.live + size > limits_.per_log)
-      return fail(Code::Exhausted,
-                  "{} bytes from {} to {} are on disk and not acknowledged, and the journal takes "
-                  "{} of one channel ([journal] max_channel_mb)",
-                  log.live, log.info.sender, log.info.receiver, limits_.per_log);
-    if (live_ + size > limits_.in_all)
-      return fail(Code::Exhausted,
-                  "{} bytes are on disk and not acknowledged, and the journal takes {} "
-                  "([journal] max_mb)",
-                  live_, limits_.in_all);
-  }
   if (auto said = say_what_it_is(id, log); !said) {
     failed_ = said.error();
     return said;
@@ -246,9 +265,7 @@ Result<> JournalStore::append(LogId id, const JournalMessage& message) {
   log.kept.push_back(
       {.place = message.place, .segment = head_number_, .offset = offset, .size = size});
   log.end = message.place.end;
-  log.live += size;
-  live_ += size;
-  head.live += size;
+  remember(log.kept.back(), log);
   return {};
 }
 
@@ -317,9 +334,19 @@ void JournalStore::give_up_uncommitted() {
   if (committed_ == 0) remove_segment(head_number_);
 }
 
+void JournalStore::remember(const Kept& kept, Log& log) {
+  log.live += kept.size;
+  live_ += kept.size;
+  live_of_[std::string(account_of(log.info))] += kept.size;
+  segments_.at(kept.segment).live += kept.size;
+}
+
 void JournalStore::forget(const Kept& kept, Log& log) {
   log.live -= kept.size;
   live_ -= kept.size;
+  const auto account = live_of_.find(account_of(log.info));
+  account->second -= kept.size;
+  if (account->second == 0) live_of_.erase(account);
   segments_.at(kept.segment).live -= kept.size;
 }
 
@@ -386,8 +413,11 @@ void JournalStore::tidy() {
     remove_segment(number);
     if (segments_.size() == before) break; // it cannot be removed now
   }
-  const bool sparse = disk_bytes() > kSparse * (live_ + limits_.segment);
-  if (sparse || segments_.size() > kManySegments) static_cast<void>(move_oldest_forward());
+  // (Many that are full are what many messages need: to copy them would never come to an end.)
+  const std::uint64_t disk = disk_bytes();
+  const bool sparse = disk > kSparse * (live_ + limits_.segment);
+  const bool scattered = segments_.size() > kManySmallSegments + disk / limits_.segment;
+  if (sparse || scattered) static_cast<void>(move_oldest_forward());
 }
 
 // The messages of the oldest segment, once more at the end: then the segment can go.

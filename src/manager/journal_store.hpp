@@ -28,7 +28,9 @@ namespace mohhos::manager {
 
 struct JournalLimits {
   std::uint64_t per_log = std::uint64_t{64} << 20; // of messages that are not acknowledged
-  std::uint64_t in_all = std::uint64_t{512} << 20;
+  std::uint64_t in_all = std::uint64_t{512}
+                         << 20; // half of it for one sender, and for all programs
+  std::uint64_t logs = 65'536;
   std::uint64_t segment = std::uint64_t{8} << 20; // a file that has grown beyond it is followed
 };
 
@@ -58,6 +60,9 @@ public:
   // --- writing ---
 
   [[nodiscard]] LogId begin(const LogInfo& info);
+  // Whether a message would be taken, as far as the limits go: before it is read. Exhausted.
+  [[nodiscard]] Result<> has_room(const LogInfo& info, std::optional<LogId> log,
+                                  std::uint64_t payload) const;
   // Exhausted: a limit of ours; nothing was changed. The others: the disk, and all since the last
   // commit() is void.
   [[nodiscard]] Result<> append(LogId log, const JournalMessage& message);
@@ -130,6 +135,7 @@ private:
   void give_up_uncommitted();
   [[nodiscard]] Result<> say_what_it_is(LogId id, Log& log);
   [[nodiscard]] Result<std::vector<std::byte>> read_kept(const Kept& kept) const;
+  void remember(const Kept& kept, Log& log);
   void forget(const Kept& kept, Log& log);
   void put_acks();
   void drop(LogId id);
@@ -153,6 +159,7 @@ private:
   bool removal_unsynced_ = false; // a file was removed since the last fsync of the directory
   LogId next_log_ = 1;
   std::uint64_t live_ = 0;
+  std::map<std::string, std::uint64_t, std::less<>> live_of_; // by whose it is
   std::optional<Error> failed_;   // what was appended since the last commit() is void
   std::optional<Error> unusable_; // for ever
   std::vector<std::string> remarks_;

@@ -48,6 +48,13 @@ struct Endpoint {
   std::string delivers_to{}; // a plugin that it may send to, whatever the ACLs say
 };
 
+// Lines of the audit log for what a user asked for and may not do, and how many were left out since
+// the last one.
+struct Denials {
+  TokenBucket budget;
+  std::uint64_t left_out = 0;
+};
+
 // What the warden hands over of one plugin (or endpoint) before it is known what it was.
 struct Inheritance {
   std::map<std::pair<warden::KeepKind, std::uint64_t>, sys::Fd> kept;
@@ -132,6 +139,7 @@ struct Manager::Parts {
   [[nodiscard]] bool bury(const Plugin& plugin, const ipc::ChannelRecord& channel,
                           const ipc::Remains& remains, const ipc::Suspect& suspect);
   void bury_unread(const Plugin& plugin, std::string_view reason);
+  void note_letters_refused(const Plugin& plugin, std::uint64_t count, std::string_view why);
   [[nodiscard]] Result<LetterRetry> retry_letter(const Caller& caller, std::uint64_t id);
   void audit_letter(std::string_view event, const Caller& caller, std::uint64_t id, bool accepted);
 
@@ -276,6 +284,7 @@ struct Manager::Parts {
   sandbox::FilterCache filters;
   monitor::AuditLog audit;
   std::map<PluginId, TokenBucket> report_budgets; // of what endpoints get into the audit log
+  std::map<std::uint32_t, Denials> denials;       // by uid
 
   std::map<std::uint64_t, std::pair<PluginId, std::function<void(const LogRecord&)>>> log_followers;
   std::map<std::uint64_t, std::pair<PluginId, std::function<void(const Event&)>>> watchers;

@@ -3,12 +3,14 @@
 // where the kernel lets us see it, and nothing is left of it.
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 #include <future>
 #include <ostream>
 #include <sstream>
 #include <string>
 #include <vector>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "harness/daemon.hpp"
@@ -135,6 +137,18 @@ std::string lines_with(const std::string& text, std::string_view word) {
     if (line.find(word) != std::string::npos) found += line + "\n";
   }
   return found;
+}
+
+// A number of /proc/PID/status; -1: it cannot be read.
+long status_of(pid_t process, const std::string& field) {
+  std::ifstream status(fmt::format("/proc/{}/status", process));
+  std::string word;
+  while (status >> word)
+    if (word == field) {
+      long value = -1;
+      return status >> value ? value : -1;
+    }
+  return -1;
 }
 
 class Evil : public testing::TestWithParam<Row> {
@@ -281,6 +295,58 @@ TEST(EvilSyncs, HoldUpNobodyElse) {
   EXPECT_EQ(daemon.stop(), "");
 }
 
+// What nobody read goes to the dead letters, as far as there is room; the rest costs the manager
+// neither memory nor, for long, its time.
+TEST(EvilUnread, CostsTheManagerNoMoreThanItKeeps) {
+  Daemon daemon;
+  daemon.trust_key("verified");
+  for (const char* name : {"victim", "hoarder", "unread_pile"})
+    ASSERT_EQ(
+        daemon.load_and_start(daemon.sign(std::string(EVIL_DIR) + "/" + name + ".so"), name).code,
+        0);
+  const std::string said = daemon.plugctl({"logs", "unread_pile"}).out;
+  ASSERT_NE(said.find("524286 messages"), std::string::npos) << said;
+  const pid_t manager = daemon.manager_pid();
+  const long before = status_of(manager, "VmHWM:");
+  ASSERT_GT(before, 0);
+  EXPECT_EQ(daemon.plugctl({"unload", "--force", "hoarder"}).code, 0);
+  EXPECT_EQ(daemon.plugctl({"call", "victim", "are you there?"}).code, 0);
+  EXPECT_EQ(daemon.manager_pid(), manager);
+  EXPECT_LT(status_of(manager, "VmHWM:") - before, 32 << 10); // KiB
+  // And there is room for what others die of.
+  EXPECT_EQ(count_of(daemon.plugctl({"deadletter", "list"}).out, "unread_pile"), 750);
+  EXPECT_EQ(daemon.stop(), "");
+}
+
+TEST(EvilUnread, HoldsNoDescriptorsOfTheManager) {
+  Daemon daemon;
+  daemon.trust_key("verified");
+  const auto load = [&](const std::string& name) {
+    return daemon.load_and_start(daemon.sign(std::string(EVIL_DIR) + "/" + name + ".so"), name);
+  };
+  ASSERT_EQ(load("victim").code, 0);
+  ASSERT_EQ(daemon.plugctl({"suspend", "victim"}).code, 0);
+  const auto descriptors = [&] {
+    std::error_code error;
+    long count = 0;
+    for (std::filesystem::directory_iterator
+             each(fmt::format("/proc/{}/fd", daemon.manager_pid()), error),
+         end;
+         !error && each != end; each.increment(error))
+      ++count;
+    return error ? -1L : count;
+  };
+  const long before = descriptors();
+  if (before < 0) GTEST_SKIP() << "only root sees the manager's descriptors";
+  ASSERT_EQ(load("leave_unread").code, 0);
+  const std::string said = daemon.plugctl({"logs", "leave_unread"}).out;
+  ASSERT_NE(said.find("60 messages on disk"), std::string::npos) << said;
+  EXPECT_LT(descriptors() - before, 60);
+  ASSERT_EQ(daemon.plugctl({"resume", "victim"}).code, 0);
+  EXPECT_EQ(daemon.plugctl({"call", "victim", "are you there?"}).code, 0);
+  EXPECT_EQ(daemon.stop(), "");
+}
+
 // A recorder believes nothing of what the one that is recorded says, and ends with the daemon and
 // everybody else unharmed.
 TEST(EvilCopies, EndTheRecordingAndNothingElse) {
@@ -332,6 +398,36 @@ TEST(EvilReports, DoNotFillTheAuditLog) {
           .code,
       0);
   EXPECT_LT(std::filesystem::file_size(daemon.root() / "var/log/mohhos/audit.jsonl"), 64U << 10);
+  EXPECT_EQ(daemon.stop(), "");
+}
+
+// Somebody who may look, and asks for more without end.
+TEST(EvilUser, DoesNotFillTheAuditLog) {
+  if (!am_root()) GTEST_SKIP() << "to be somebody else needs root";
+  const std::vector<std::string> as_nobody = {"setpriv", "--reuid=65534", "--regid=65534",
+                                              "--clear-groups", "--"};
+  const auto run_as_nobody = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), as_nobody.begin(), as_nobody.end());
+    return run(words, {}, std::chrono::seconds(60));
+  };
+  const std::string plugctl = program("plugctl");
+  if (run_as_nobody({"test", "-x", plugctl}).code != 0)
+    GTEST_SKIP() << "nobody cannot execute " << plugctl;
+  const TemporaryDirectory root;
+  std::filesystem::permissions(root.path(), std::filesystem::perms{0755});
+  std::filesystem::create_directories(root.path() / "etc/mohhos");
+  write_text(root.path() / "etc/mohhos/mohhosd.toml", "[control]\nobserve_uids = [65534]\n");
+  Daemon daemon({.root = root.path(), .prefix = {}, .arguments = {}});
+  std::filesystem::permissions(daemon.socket(), std::filesystem::perms{0666}); // as a group's
+  const Outcome asked = run_as_nobody(
+      {"sh", "-c",
+       fmt::format("for i in $(seq 150); do {} --socket {} deadletter drop 1; done 2>&1; {} "
+                   "--socket {} status",
+                   plugctl, daemon.socket().native(), plugctl, daemon.socket().native())});
+  EXPECT_EQ(asked.code, 0) << asked.out << asked.err;
+  const std::string log = read_text(daemon.root() / "var/log/mohhos/audit.jsonl");
+  EXPECT_GE(count_of(log, "\"event\":\"denied\""), 64) << asked.out;
+  EXPECT_LT(count_of(log, "\"event\":\"denied\""), 130);
   EXPECT_EQ(daemon.stop(), "");
 }
 

@@ -106,11 +106,15 @@ UNUSED static int wait_for_ring(struct ring* ring) {
   }
 }
 
-UNUSED static int open_ring(struct ring* ring, uint32_t lane, uint64_t bytes) {
-  const struct open_request open = {
-      {2, kOpen, 0, sizeof open, ++link_sequence}, 0, bytes, lane, 0, "victim"};
+UNUSED static int open_ring_to(const char* name, struct ring* ring, uint32_t lane, uint64_t bytes) {
+  struct open_request open = {{2, kOpen, 0, sizeof open, ++link_sequence}, 0, bytes, lane, 0, {0}};
+  snprintf(open.name, sizeof open.name, "%s", name);
   if (send(3, &open, sizeof open, MSG_NOSIGNAL) < 0) return 0;
   return wait_for_ring(ring);
+}
+
+UNUSED static int open_ring(struct ring* ring, uint32_t lane, uint64_t bytes) {
+  return open_ring_to("victim", ring, lane, bytes);
 }
 
 // The channel for an event that is declared as losing its oldest.

@@ -101,8 +101,25 @@ TEST_F(DeadLettersTest, RefusesTheNewOneWhenItIsFullAndDropsNone) {
   EXPECT_EQ(put(store, letter(192)), 0U);
 }
 
+// Who has others send it what it never reads cannot keep what kills somebody else from being
+// buried.
+TEST_F(DeadLettersTest, LeavesAQuarterToOtherReceivers) {
+  DeadLetters store = open({.count = 8, .bytes = mib(1)});
+  std::vector<DeadLetter> letters;
+  for (std::uint64_t i = 0; i < 10; ++i) letters.push_back(letter(i * 64));
+  EXPECT_EQ(*store.put(letters), 6U);
+  EXPECT_EQ(store.room_for(letters[0].head.to).count, 0U);
+  EXPECT_EQ(*store.put(letters), 6U); // those that are there
+  DeadLetter other = letter(640);
+  other.head.to = "another";
+  EXPECT_EQ(put(store, other), 1U);
+  EXPECT_EQ(store.room_for("another").count, 1U);
+  ASSERT_TRUE(store.drop(letters[0].head.id));
+  EXPECT_EQ(store.room_for(letters[0].head.to).count, 1U);
+}
+
 TEST_F(DeadLettersTest, BoundsTheBytes) {
-  DeadLetters store = open({.count = 100, .bytes = kib(64)});
+  DeadLetters store = open({.count = 100, .bytes = kib(96)});
   EXPECT_EQ(put(store, letter(0, std::string(60'000, 'x'))), 0U);
   EXPECT_EQ(put(store, letter(0, std::string(40'000, 'x'))), 1U);
   EXPECT_EQ(put(store, letter(64, std::string(40'000, 'x'))), 0U);

@@ -170,6 +170,55 @@ TEST_F(JournalStoreTest, SaysWhichLimitIsReachedAndChangesNothing) {
   EXPECT_EQ(contents(store).size(), 2U);
 }
 
+TEST_F(JournalStoreTest, NobodyTakesMoreThanHalf) {
+  JournalStore store = open({.in_all = 4000});
+  LogInfo program = info("a", 3); // that calls itself like a plugin
+  program.sender_type = kNoPluginType;
+  LogInfo other = info("b", 4);
+  other.sender_type = kNoPluginType;
+  std::vector<JournalStore::LogId> logs;
+  for (const LogInfo& one : {info("a", 1), info("a", 2), program, other})
+    logs.push_back(store.begin(one));
+  const std::string text(700, 'x');
+  EXPECT_TRUE(append(store, logs[0], 0, text));
+  EXPECT_TRUE(append(store, logs[1], 0, text));
+  const auto third = append(store, logs[1], 1, text);
+  ASSERT_FALSE(third);
+  EXPECT_EQ(third.error().code, Code::Exhausted);
+  EXPECT_NE(third.error().text.find("half"), std::string::npos) << third.error().text;
+  EXPECT_TRUE(append(store, logs[2], 0, text)); // programs are somebody else, and all one
+  EXPECT_TRUE(append(store, logs[3], 0, text));
+  EXPECT_FALSE(append(store, logs[3], 1, text));
+  ASSERT_TRUE(store.commit());
+  store.acknowledge(logs[2], 64);
+  EXPECT_TRUE(append(store, logs[3], 1, text));
+  store.acknowledge(logs[0], 64);
+  EXPECT_TRUE(append(store, logs[1], 1, text));
+}
+
+TEST_F(JournalStoreTest, BoundsTheChannelsThatItKeepsMessagesOf) {
+  JournalStore store = open({.logs = 2});
+  EXPECT_TRUE(store.has_room(info("a", 1), std::nullopt, 1));
+  const auto one = store.begin(info("a", 1));
+  (void)store.begin(info("a", 2));
+  EXPECT_EQ(store.has_room(info("a", 3), std::nullopt, 1).error().code, Code::Exhausted);
+  EXPECT_TRUE(store.has_room(info("a", 1), one, 1));
+}
+
+// What nobody acknowledges lies where it is: nothing is gained by writing it again and again.
+TEST_F(JournalStoreTest, DoesNotCopyWhatIsNeededRoundAndRound) {
+  JournalStore store = open({.segment = 4096});
+  const auto log = store.begin(info());
+  for (std::uint64_t n = 0; n < 400; ++n) {
+    ASSERT_TRUE(append(store, log, n, std::string(900, 'x')));
+    ASSERT_TRUE(store.commit());
+  }
+  const auto before = files();
+  ASSERT_GT(before.size(), 64U);
+  for (int i = 0; i < 100; ++i) store.tidy();
+  EXPECT_EQ(files(), before);
+}
+
 TEST_F(JournalStoreTest, GivesTheDiskBack) {
   JournalStore store = open({.segment = 16'384});
   const auto log = store.begin(info());

@@ -5,12 +5,14 @@
 #include <cstring>
 #include <deque>
 #include <future>
+#include <iterator>
 #include <random>
 #include <thread>
 
 #include <gtest/gtest.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "ipc/channel.hpp"
@@ -175,6 +177,82 @@ TEST_F(JournalTest, RefusesAPlaceThatNothingWasSentTo) {
   EXPECT_EQ(sync(64, 8).error().code, Code::PeerGone); // a channel that it does not know
   EXPECT_TRUE(sync(sender->ring().head()));
   EXPECT_EQ(count_after_power_loss(), 1U); // once, whatever was asked before
+}
+
+// A sender that goes on writing records ahead of the journal, over those that nobody has
+// acknowledged, would have it read without end.
+TEST_F(JournalTest, ReadsNoFurtherThanTheRingReaches) {
+  attach();
+  const auto mapped =
+      *sys::map_shared(memory.data.get(), 0, ipc::kHeaderPage + kRing, sys::Access::ReadWrite);
+  std::atomic<bool> stop = false;
+  std::thread hostile([&] { // each line is always a record, of one lap or the next
+    for (std::uint64_t lap = 0; !stop; ++lap)
+      for (std::uint64_t at = 0; at < kRing; at += ipc::kLine) {
+        const ipc::PublishWord word{
+            .size = 1, .tag = ipc::tag_of(lap * kRing + at), .type = 7, .flags = 1};
+        auto* const line = reinterpret_cast<std::uint64_t*>(mapped.data() + ipc::kHeaderPage + at);
+        __atomic_store_n(line, word.pack(), __ATOMIC_RELAXED);
+      }
+  });
+  for (const std::uint64_t upto : {kRing + 64, std::uint64_t{1} << 40, ~std::uint64_t{63}}) {
+    const auto result = sync(upto);
+    EXPECT_FALSE(result);
+    if (!result) {
+      EXPECT_NE(result.error().text.find("further ahead"), std::string::npos)
+          << result.error().text;
+    }
+  }
+  stop = true;
+  hostile.join();
+}
+
+// The largest record that a ring can hold costs its sender a word: nothing of it is read before it
+// is known that there is room.
+TEST_F(JournalTest, DoesNotReadWhatItWillNotKeep) {
+  constexpr std::uint64_t kHuge = std::uint64_t{1} << 30;
+  const auto huge = *ipc::make_channel_memory(kHuge);
+  const ipc::PublishWord word{.size = static_cast<std::uint32_t>(ipc::largest_payload(kHuge)),
+                              .tag = ipc::tag_of(0),
+                              .type = 7,
+                              .flags = ipc::kDurable | 1};
+  const std::uint64_t raw = word.pack();
+  ASSERT_EQ(::pwrite(huge.data.get(), &raw, sizeof raw, ipc::kHeaderPage), ssize_t{sizeof raw});
+  LogInfo one = info(8);
+  one.ring_bytes = kHuge;
+  thread.run([&] {
+    journal->attach(
+        {.info = one, .data = *huge.data.duplicate(), .control = *huge.control.duplicate()});
+  });
+  rusage before{};
+  rusage after{};
+  ::getrusage(RUSAGE_SELF, &before);
+  const auto result = sync(word.extent(), 8);
+  ::getrusage(RUSAGE_SELF, &after);
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().code, Code::Exhausted) << result.error().text;
+  EXPECT_LT(after.ru_maxrss - before.ru_maxrss, 64 << 10); // KiB
+}
+
+// Opened, written, synced and closed, over and over, beside a receiver that reads nothing.
+TEST_F(JournalTest, HoldsFewRingsThatHaveEnded) {
+  const auto descriptors = [] {
+    const fs::directory_iterator all("/proc/self/fd");
+    return std::ranges::distance(begin(all), end(all));
+  };
+  const auto before = descriptors();
+  for (std::uint64_t channel = 100; channel < 200; ++channel) {
+    memory = *ipc::make_channel_memory(kRing);
+    sender.emplace(*ipc::SendingChannel::attach(*ipc::make_sender_end(memory), kRing, 1,
+                                                ipc::ChannelOptions{}));
+    attach(channel);
+    send("one");
+    ASSERT_TRUE(sync(sender->ring().head(), channel));
+    thread.run([&] { journal->ended({channel}); });
+  }
+  EXPECT_FALSE(sync(64, 1)); // answered after all that was asked before
+  EXPECT_LT(descriptors() - before, 50);
+  EXPECT_EQ(count_after_power_loss(), 100U); // nothing is lost by it
 }
 
 TEST_F(JournalTest, BearsAFlood) {
