@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 #include <spdlog/spdlog.h>
 #include <sys/utsname.h>
@@ -13,6 +14,9 @@ namespace mohhos::manager {
 namespace {
 
 constexpr std::chrono::seconds kSampling{1};
+// Lines of the audit log for what one user may not do.
+constexpr double kDenialsPerSecond = 1;
+constexpr double kDenialsSaved = 64;
 constexpr std::string_view kCustom = "custom:";
 
 registry::Host this_host() {
@@ -239,9 +243,18 @@ Role Manager::role_of(std::uint32_t uid, const std::vector<std::uint32_t>& gids)
 }
 
 void Manager::audit_denied(const Caller& caller, std::string_view method, std::string_view why) {
+  const auto now = parts_->loop.now();
+  const auto [found, is_new] = parts_->denials.try_emplace(
+      caller.uid, Denials{.budget = {kDenialsPerSecond, kDenialsSaved, now}});
+  Denials& denials = found->second;
+  if (!denials.budget.take(now)) {
+    ++denials.left_out;
+    return;
+  }
   parts_->audit.append("denied", {{"method", method},
                                   {"uid", std::uint64_t{caller.uid}},
                                   {"pid", std::int64_t{caller.pid}},
+                                  {"left_out_before", std::exchange(denials.left_out, 0)},
                                   {"text", why}});
 }
 
