@@ -91,16 +91,6 @@ void LineSplitter::finish(const std::function<void(std::string_view)>& line) {
   rest_.clear();
 }
 
-bool TokenBucket::take(Monotonic now) {
-  if (last_ != Monotonic{})
-    tokens_ = std::min(capacity_,
-                       tokens_ + per_second_ * std::chrono::duration<double>(now - last_).count());
-  last_ = now;
-  if (tokens_ < 1) return false;
-  tokens_ -= 1;
-  return true;
-}
-
 bool LogStore::add(LogLine line, Monotonic now) {
   ++total_;
   dropped_ += line.dropped;

@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/ids.hpp"
+#include "base/token_bucket.hpp"
 #include "base/units.hpp"
 
 namespace mohhos::monitor {
@@ -30,6 +30,8 @@ struct LogLine {
 inline constexpr std::size_t kLongestLine = 4096;
 inline constexpr std::size_t kKeptLines = 2000;
 inline constexpr std::size_t kKeptBytes = 512 * 1024;
+inline constexpr double kLinesPerSecond = 2000;
+inline constexpr double kLinesSaved = 4000;
 
 // Cuts a stream of bytes into lines; a line longer than kLongestLine is cut there and goes on in
 // the next.
@@ -42,20 +44,6 @@ public:
 
 private:
   std::string rest_;
-};
-
-// A budget that refills steadily and holds at most `capacity`.
-class TokenBucket {
-public:
-  TokenBucket(double per_second, double capacity)
-      : per_second_(per_second), capacity_(capacity), tokens_(capacity) {}
-  [[nodiscard]] bool take(Monotonic now);
-
-private:
-  double per_second_;
-  double capacity_;
-  double tokens_;
-  Monotonic last_{};
 };
 
 // The kept lines of one plugin.
@@ -77,7 +65,7 @@ private:
   std::uint64_t dropped_ = 0; // since the last kept line
   std::uint64_t total_ = 0;
   std::uint64_t total_dropped_ = 0; // told with a line already
-  TokenBucket budget_{2000, 4000};
+  TokenBucket budget_{kLinesPerSecond, kLinesSaved, Monotonic{}};
 };
 
 // Control characters (and bytes that are not UTF-8) as \n, \t, \x1b: what a stranger wrote cannot
