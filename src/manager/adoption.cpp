@@ -8,7 +8,7 @@
 #include <spdlog/spdlog.h>
 
 #include "manager/parts.hpp"
-#include "sandbox/syscalls.hpp"
+#include "sandbox/explain.hpp"
 #include "sys/mapping.hpp"
 #include "sys/memfd.hpp"
 

@@ -7,7 +7,7 @@
 #include <spdlog/spdlog.h>
 
 #include "manager/parts.hpp"
-#include "sandbox/syscalls.hpp"
+#include "sandbox/explain.hpp"
 #include "sys/socket.hpp"
 
 namespace mohhos::manager {

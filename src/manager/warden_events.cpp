@@ -5,7 +5,7 @@
 #include <spdlog/spdlog.h>
 
 #include "manager/parts.hpp"
-#include "sandbox/syscalls.hpp"
+#include "sandbox/explain.hpp"
 
 namespace mohhos::manager {
 

@@ -1,14 +1,10 @@
-// System calls in words: number → name, a call as strace would write it, and for a refused one the
-// rule that refused it and the manifest line that would allow it (`plugctl why`).
+// System calls in words: number → name, and a call as strace would write it.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
-
-#include "model/capability.hpp"
-#include "model/refusal.hpp"
 
 namespace mohhos::sandbox {
 
@@ -21,15 +17,7 @@ namespace mohhos::sandbox {
 [[nodiscard]] std::string render_call(int number, const std::array<std::uint64_t, 6>& arguments,
                                       std::string_view path);
 
-struct Explanation {
-  std::string rule; // why it was refused: "filesystem: the path is not granted"
-  std::string hint; // what would allow it, or that nothing does
-};
-// `plugin` is named in the hint; `granted` is what the plugin has. [pure]
-[[nodiscard]] Explanation explain(const model::Refusal& refusal, std::string_view plugin,
-                                  model::CapabilitySet granted);
-
-// Fills call, rule and hint. [pure]
-void put_into_words(model::Refusal& refusal, std::string_view plugin, model::CapabilitySet granted);
+// As a C string would be written; whatever is not printable as \x. [pure]
+[[nodiscard]] std::string quote(std::string_view text);
 
 } // namespace mohhos::sandbox

@@ -19,9 +19,9 @@
 
 #include "sandbox/compile.hpp"
 #include "sandbox/enter.hpp"
+#include "sandbox/explain.hpp"
 #include "sandbox/ruling.hpp"
 #include "sandbox/spawn.hpp"
-#include "sandbox/syscalls.hpp"
 #include "sys/file.hpp"
 #include "sys/notification.hpp"
 #include "sys/process.hpp"
@@ -34,8 +34,7 @@ namespace fs = std::filesystem;
 
 constexpr uid_t kTrialUid = 0x7000FFFF; // the last of the range that plugins' uids are from
 
-// --- before: who we are, and what is granted
-// ----------------------------------------------------------------------
+// --- before: who we are, and what is granted ---
 
 // A user and a mount namespace in which we are root over our own single id.
 Result<Ids> become_root_of_a_namespace() {
@@ -91,8 +90,7 @@ Result<Pipe> make_pipe() {
   return Pipe{sys::Fd(ends[0]), sys::Fd(ends[1])};
 }
 
-// --- while it runs
-// ------------------------------------------------------------------------------------------------
+// --- while it runs ---
 
 class Trial {
 public:
@@ -208,8 +206,7 @@ Result<int> Trial::run(const SpawnRequest& request, Pipe output, Pipe errors) {
   return result;
 }
 
-// --- all of it
-// ------------------------------------------------------------------------------------------------------
+// --- all of it ---
 
 Result<int> launch(const TrialOptions& options, const std::string& program, const Ids& ids,
                    const Group* group) {
