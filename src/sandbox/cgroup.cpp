@@ -120,8 +120,7 @@ Result<> set_limits(int directory, Controller controller, bool v1, const GroupLi
   return {};
 }
 
-// --- /proc/self/mountinfo and /proc/self/cgroup
-// -------------------------------------------------------------
+// --- /proc/self/mountinfo and /proc/self/cgroup ---
 
 std::vector<std::string_view> split(std::string_view text, char separator) {
   std::vector<std::string_view> parts;
@@ -179,8 +178,7 @@ std::optional<std::string> find_own(std::string_view cgroups, std::string_view c
   return std::nullopt;
 }
 
-// --- directories
-// ---------------------------------------------------------------------------------------------
+// --- directories ---
 
 Result<sys::Fd> open_directory(const std::string& path) {
   sys::Fd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
@@ -236,8 +234,7 @@ std::uint64_t number_after(std::string_view text, std::string_view key) {
   return 0;
 }
 
-// --- pure v2: a group that hands controllers down may have no processes of its own
-// ---------------------------
+// --- pure v2: a group that hands controllers down may have no processes of its own ---
 
 bool enable(const std::string& directory, std::string_view controller) {
   const auto fd = open_directory(directory);
@@ -260,8 +257,7 @@ bool move_self(const std::string& directory) {
   return fd && sys::write_control(fd->get(), "cgroup.procs", fmt::format("{}", ::getpid()));
 }
 
-// --- leftovers
-// -----------------------------------------------------------------------------------------------
+// --- leftovers ---
 
 // Every directory called `name` beneath `top`, bounded in depth and number.
 std::vector<std::string> find_directories(const std::string& top, std::string_view name) {
@@ -314,8 +310,7 @@ std::string_view knob_name(Controller controller, bool v1) noexcept {
   return v1 ? row.v1_knob : row.v2_knob;
 }
 
-// --- Group
-// ---------------------------------------------------------------------------------------------------
+// --- Group ---
 
 Result<std::vector<sys::Fd>> Group::open_doors() const {
   std::vector<sys::Fd> doors;
@@ -379,8 +374,7 @@ Result<> Group::remove(milliseconds patience) {
   return result;
 }
 
-// --- Cgroups
-// -------------------------------------------------------------------------------------------------
+// --- Cgroups ---
 
 Cgroups Cgroups::open(std::uint32_t instance) {
   Cgroups cgroups;

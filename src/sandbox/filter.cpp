@@ -35,9 +35,9 @@ constexpr Opener kDevices = with(Capability::Hardware);
 constexpr Opener kProcesses = with(Capability::CreateProcesses);
 constexpr Opener kNoProcesses{Who::Without, Capability::CreateProcesses};
 
-// --- calls that are free of conditions
-// ------------------------------------------------------------------------ Named by number, so that
-// a kernel header that lacks one fails to compile. What is in no table is Notify.
+// --- calls that are free of conditions ---
+// Named by number, so that a kernel header that lacks one fails to compile. What is in no table is
+// Notify.
 
 constexpr std::array kFree = {
     // reading, writing, waiting
@@ -228,8 +228,7 @@ constexpr std::array kKilling = {
 // clone.
 constexpr std::array kMissing = {SYS_clone3};
 
-// --- calls with conditions
-// ------------------------------------------------------------------------------------
+// --- calls with conditions ---
 
 struct Rule {
   Opener opener;
@@ -304,8 +303,7 @@ constexpr std::array kChoices = {
     Choice{SYS_ioctl, 1, FIONREAD}, Choice{SYS_ioctl, 1, FIOCLEX}, Choice{SYS_ioctl, 1, FIONCLEX},
     Choice{SYS_ioctl, 1, TCGETS}, Choice{SYS_ioctl, 1, TIOCGWINSZ},
     // MADV_REMOVE wipes shared memory even under seals, but only through a writable mapping, and
-    // who
-    // has one of a ring owns it: the host gives idle rings back with it. No MADV_HWPOISON, no
+    // who has one of a ring owns it: the host gives idle rings back with it. No MADV_HWPOISON, no
     // MADV_MERGEABLE
     Choice{SYS_madvise, 2, MADV_NORMAL}, Choice{SYS_madvise, 2, MADV_RANDOM},
     Choice{SYS_madvise, 2, MADV_SEQUENTIAL}, Choice{SYS_madvise, 2, MADV_WILLNEED},
@@ -348,11 +346,9 @@ constexpr std::array kTraps = {
     Trap{SYS_execve, {}},
     Trap{SYS_execveat, {}},
     Trap{SYS_seccomp, {}},
-    Trap{SYS_seccomp, {}},
 };
 
-// --- tables → programs
-// ----------------------------------------------------------------------------------------
+// --- tables → programs ---
 
 bool is_open(Opener opener, model::CapabilitySet granted) {
   return opener.who == Who::Everybody ||

@@ -53,8 +53,8 @@ const FilterPair& filters(CapabilitySet granted) {
   return **pair;
 }
 
-// --- the reference policy: stage 1 written down a second time, from the design and not from the
-// table ----------
+// --- the reference policy ---
+// Stage 1 written down a second time, from the design and not from the table.
 
 bool in(std::uint64_t value, std::initializer_list<std::uint64_t> list) {
   return std::find(list.begin(), list.end(), value) != list.end();
@@ -128,8 +128,7 @@ constexpr std::array kConditional = {SYS_mmap,
                                      SYS_prctl,
                                      SYS_ioctl};
 
-// --- tests
-// ------------------------------------------------------------------------------------------------------
+// --- tests ---
 
 TEST(Filter, ForeignArchitecturesEndTheProcessWhateverTheyCall) {
   constexpr std::array<std::uint32_t, 6> kForeign = {

@@ -285,8 +285,7 @@ TEST_F(Launch, TheGroupsLimitsStandAndTheGroupKillsAndFreezes) {
   cgroups.remove();
 }
 
-// --- an ordinary user
-// -----------------------------------------------------------------------------------------
+// --- an ordinary user ---
 
 // In a process of its own: nobody's uid, a user and a mount namespace with a single id, then a
 // launch.
