@@ -115,17 +115,6 @@ Outcome run(const std::vector<std::string>& arguments, const Environment& more,
   return outcome;
 }
 
-TemporaryDirectory::TemporaryDirectory(const std::filesystem::path& parent) {
-  std::string name = (parent / "mohhos-test-XXXXXX").string();
-  if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp " + name);
-  path_ = name;
-}
-
-TemporaryDirectory::~TemporaryDirectory() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
-
 std::string read_text(const std::filesystem::path& path) {
   std::ifstream in(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "temporary_directory.hpp"
+
 namespace mohhos::test {
 
 struct Outcome {
@@ -20,20 +22,6 @@ using Environment = std::map<std::string, std::string>; // over the caller's own
 // Argument 0 is a path, or a name that PATH has. [any]
 [[nodiscard]] Outcome run(const std::vector<std::string>& arguments, const Environment& more = {},
                           std::chrono::milliseconds timeout = std::chrono::seconds(20));
-
-// A directory of its own, removed with all that is in it.
-class TemporaryDirectory {
-public:
-  explicit TemporaryDirectory(const std::filesystem::path& parent = "/tmp");
-  ~TemporaryDirectory();
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-  operator const std::filesystem::path&() const { return path_; }
-
-private:
-  std::filesystem::path path_;
-};
 
 [[nodiscard]] std::string read_text(const std::filesystem::path& path);
 void write_text(const std::filesystem::path& path, std::string_view text);

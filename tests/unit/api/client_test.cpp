@@ -96,17 +96,13 @@ TEST(Client, StreamsUntilTheServerEndsOrItHasEnough) {
 
 class PluginFiles : public ::testing::Test {
 protected:
-  PluginFiles() {
-    std::string name = "/tmp/mohhos-api-test-XXXXXX";
-    directory_ = ::mkdtemp(name.data());
-  }
-  ~PluginFiles() override { std::filesystem::remove_all(directory_); }
   std::string write(const std::string& name, const std::string& content) {
     const std::string path = directory_ / name;
     std::ofstream(path) << content;
     return path;
   }
-  std::filesystem::path directory_;
+  mohhos::test::TemporaryDirectory scratch_;
+  const std::filesystem::path& directory_ = scratch_.path();
 };
 
 TEST_F(PluginFiles, AreSentAsASealedCopyWithTheirSignature) {

@@ -13,19 +13,9 @@
 #include "sys/socket.hpp"
 
 namespace mohhos::api::test {
-namespace {
-
-std::filesystem::path make_directory() {
-  std::string name = "/tmp/mohhos-api-test-XXXXXX";
-  CHECK(::mkdtemp(name.data()) != nullptr);
-  return name;
-}
-
-} // namespace
 
 Serving::Serving(ServerLimits limits, std::function<void(Call, Responder)> dispatch, Role role)
-    : directory_(make_directory()), loop_(*sys::Loop::open()),
-      wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    : loop_(*sys::Loop::open()), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   Service service{
       .role_of = [role](std::uint32_t, const std::vector<std::uint32_t>&) { return role; },
       .on_denied = [](const manager::Caller&, std::string_view, std::string_view) {},
@@ -48,7 +38,6 @@ Serving::~Serving() {
     loop_.stop();
   });
   thread_.join();
-  std::filesystem::remove_all(directory_);
 }
 
 void Serving::on_loop(const std::function<void()>& what) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <thread>
 
+#include "../../harness/temporary_directory.hpp"
 #include "api/rpc_server.hpp"
 #include "api/wire.hpp"
 #include "ttrpc.pb.h"
@@ -22,13 +23,13 @@ public:
   Serving(const Serving&) = delete;
   Serving& operator=(const Serving&) = delete;
 
-  [[nodiscard]] std::filesystem::path socket() const { return directory_ / "socket"; }
+  [[nodiscard]] std::filesystem::path socket() const { return directory_.path() / "socket"; }
   // Runs on the loop's thread, and returns when it has run.
   void on_loop(const std::function<void()>& what);
   [[nodiscard]] std::size_t connections();
 
 private:
-  std::filesystem::path directory_;
+  mohhos::test::TemporaryDirectory directory_;
   sys::Loop loop_;
   std::optional<RpcServer> server_;
   sys::Fd wake_;

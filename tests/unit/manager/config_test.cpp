@@ -8,6 +8,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "../../harness/temporary_directory.hpp"
+
 namespace mohhos::manager {
 namespace {
 
@@ -82,8 +84,7 @@ TEST(Config, SaysWhereTheTomlIsBroken) {
 }
 
 TEST(Config, LaterFilesWin) {
-  const auto directory =
-      std::filesystem::path(testing::TempDir()) / fmt::format("config-{}", ::getpid());
+  const test::TemporaryDirectory directory;
   const auto paths = model::paths_under(directory);
   std::filesystem::create_directories(paths.etc / "conf.d");
   std::ofstream(paths.config()) << "[plugins]\nmax_count = 1\nmax_file_mb = 2\n";
@@ -91,7 +92,6 @@ TEST(Config, LaterFilesWin) {
   std::ofstream(paths.etc / "conf.d/10-a.toml") << "[plugins]\nmax_count = 2\n";
   std::ofstream(paths.etc / "conf.d/notes.txt") << "not TOML";
   const auto config = read_config(paths);
-  std::filesystem::remove_all(directory);
   ASSERT_TRUE(config) << config.error().text;
   EXPECT_EQ(config->max_plugins, 3U);
   EXPECT_EQ(config->max_plugin_bytes, mib(2));

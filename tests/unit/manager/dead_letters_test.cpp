@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "../../harness/temporary_directory.hpp"
+
 namespace mohhos::manager {
 namespace {
 
@@ -37,12 +39,6 @@ DeadLetter letter(std::uint64_t position, std::string_view text = "poison") {
 
 class DeadLettersTest : public testing::Test {
 protected:
-  DeadLettersTest() {
-    std::string name = "/tmp/mohhos-letters-XXXXXX";
-    EXPECT_NE(::mkdtemp(name.data()), nullptr);
-    root_ = name;
-  }
-  ~DeadLettersTest() override { std::filesystem::remove_all(root_); }
   DeadLetters open(LetterBounds bounds = {}) {
     problems_.clear();
     return DeadLetters::open(root_ / "deadletters", bounds, problems_);
@@ -53,7 +49,8 @@ protected:
     return taken.value_or(0);
   }
 
-  std::filesystem::path root_;
+  test::TemporaryDirectory scratch_;
+  const std::filesystem::path& root_ = scratch_.path();
   std::vector<std::string> problems_;
 };
 

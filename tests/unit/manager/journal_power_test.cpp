@@ -16,6 +16,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "../../harness/temporary_directory.hpp"
+
 namespace mohhos::manager {
 namespace {
 
@@ -197,19 +199,8 @@ Found restore(JournalStore& store, std::uint64_t life) {
 
 class JournalPower : public testing::Test {
 protected:
-  JournalPower() {
-    const fs::path shm = "/dev/shm";
-    const bool has_shm = ::access(shm.c_str(), W_OK) == 0;
-    std::string pattern =
-        ((has_shm ? shm : fs::temp_directory_path()) / "journal-test-XXXXXX").string();
-    top = ::mkdtemp(pattern.data());
-    fs::create_directory(top / "journal");
-  }
-  ~JournalPower() override {
-    promises = nullptr;
-    std::error_code ignored;
-    fs::remove_all(top, ignored);
-  }
+  JournalPower() { fs::create_directory(top / "journal"); }
+  ~JournalPower() override { promises = nullptr; }
 
   // A new mohhosd on such a disk. `streams`: as they were when the power failed.
   void judge(const Files& files, const Streams& streams) {
@@ -243,7 +234,8 @@ protected:
   }
 
   JournalLimits limits{.segment = 8192};
-  fs::path top;
+  test::TemporaryDirectory scratch{test::fast_place()};
+  const fs::path& top = scratch.path();
   std::uint64_t disks = 0;
 };
 

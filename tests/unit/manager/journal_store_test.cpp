@@ -9,6 +9,7 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include "../../harness/temporary_directory.hpp"
 #include "ipc/layout.hpp"
 
 namespace mohhos::manager {
@@ -25,20 +26,6 @@ std::string text_of(std::span<const std::byte> bytes) {
 
 class JournalStoreTest : public testing::Test {
 protected:
-  JournalStoreTest() {
-    // In memory where that is possible: what is tested here is not the disk, and it is slow.
-    const fs::path shm = "/dev/shm";
-    const bool has_shm = ::access(shm.c_str(), W_OK) == 0;
-    std::string pattern =
-        ((has_shm ? shm : fs::temp_directory_path()) / "journal-test-XXXXXX").string();
-    top_ = ::mkdtemp(pattern.data());
-    directory = top_ / "journal";
-  }
-  ~JournalStoreTest() override {
-    std::error_code ignored;
-    fs::remove_all(top_, ignored);
-  }
-
   JournalStore open(const JournalLimits& limits = {}) { return open_at(directory, limits); }
   static JournalStore open_at(const fs::path& where, const JournalLimits& limits = {}) {
     auto store = JournalStore::open(where, limits);
@@ -76,7 +63,7 @@ protected:
     return texts;
   }
   std::vector<std::string> contents_of_copy() {
-    const fs::path copy = top_ / "copy";
+    const fs::path copy = top_.path() / "copy";
     fs::remove_all(copy);
     fs::copy(directory, copy);
     JournalStore store = open_at(copy);
@@ -89,8 +76,8 @@ protected:
     return all;
   }
 
-  fs::path top_;
-  fs::path directory;
+  test::TemporaryDirectory top_{test::fast_place()}; // what is tested here is not the disk
+  const fs::path directory = top_.path() / "journal";
 };
 
 using Texts = std::vector<std::string>;

@@ -15,6 +15,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "../../harness/temporary_directory.hpp"
 #include "ipc/channel.hpp"
 #include "ipc/layout.hpp"
 #include "sys/mapping.hpp"
@@ -81,21 +82,12 @@ private:
 class JournalTest : public testing::Test {
 protected:
   JournalTest() {
-    const fs::path shm = "/dev/shm";
-    const bool has_shm = ::access(shm.c_str(), W_OK) == 0;
-    std::string pattern =
-        ((has_shm ? shm : fs::temp_directory_path()) / "journal-test-XXXXXX").string();
-    top = ::mkdtemp(pattern.data());
     open(1);
     memory = *ipc::make_channel_memory(kRing);
     sender.emplace(*ipc::SendingChannel::attach(*ipc::make_sender_end(memory), kRing, 1,
                                                 ipc::ChannelOptions{}));
   }
-  ~JournalTest() override {
-    close();
-    std::error_code ignored;
-    fs::remove_all(top, ignored);
-  }
+  ~JournalTest() override { close(); }
   void close() {
     thread.run([&] { journal.reset(); });
   }
@@ -151,7 +143,8 @@ protected:
     return count;
   }
 
-  fs::path top;
+  test::TemporaryDirectory scratch{test::fast_place()};
+  const fs::path& top = scratch.path();
   LoopThread thread;
   ipc::ChannelMemory memory;
   std::optional<ipc::SendingChannel> sender;
@@ -211,7 +204,7 @@ TEST_F(JournalTest, ReadsNoFurtherThanTheRingReaches) {
 // is known that there is room.
 TEST_F(JournalTest, DoesNotReadWhatItWillNotKeep) {
   constexpr std::uint64_t kHuge = std::uint64_t{1} << 30;
-  const auto huge = *ipc::make_channel_memory(kHuge);
+  const ipc::ChannelMemory huge = ipc::make_channel_memory(kHuge).value();
   const ipc::PublishWord word{.size = static_cast<std::uint32_t>(ipc::largest_payload(kHuge)),
                               .tag = ipc::tag_of(0),
                               .type = 7,

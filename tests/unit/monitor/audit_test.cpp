@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "../../harness/temporary_directory.hpp"
 #include "sys/file.hpp"
 
 namespace mohhos::monitor {
@@ -18,12 +19,6 @@ using testing::HasSubstr;
 
 class Audit : public testing::Test {
 protected:
-  Audit()
-      : directory(std::filesystem::path(testing::TempDir()) / fmt::format("audit-{}", ::getpid())) {
-    std::filesystem::create_directories(directory);
-  }
-  ~Audit() override { std::filesystem::remove_all(directory); }
-
   AuditLog open() {
     auto log = AuditLog::open(file);
     EXPECT_TRUE(log) << log.error().text;
@@ -34,8 +29,8 @@ protected:
     std::ofstream(file, std::ios::trunc | std::ios::binary) << bytes;
   }
 
-  std::filesystem::path directory;
-  std::filesystem::path file = directory / "audit.jsonl";
+  test::TemporaryDirectory directory;
+  std::filesystem::path file = directory.path() / "audit.jsonl";
 };
 
 TEST_F(Audit, WritesOneJsonObjectPerRecordAndVerifies) {

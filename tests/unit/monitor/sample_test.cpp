@@ -7,6 +7,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "../../harness/temporary_directory.hpp"
+
 namespace mohhos::monitor {
 namespace {
 
@@ -45,14 +47,12 @@ TEST(Sample, ComesFromProcWhereThereIsNoCgroup) {
 }
 
 TEST(Sample, PrefersTheCgroupsFiles) {
-  const auto directory =
-      std::filesystem::path(testing::TempDir()) / fmt::format("sample-{}", ::getpid());
-  std::filesystem::create_directory(directory);
+  const test::TemporaryDirectory scratch;
+  const std::filesystem::path& directory = scratch;
   std::ofstream(directory / "memory.current") << "4096\n";
   std::ofstream(directory / "cpu.stat") << "usage_usec 1500\nuser_usec 1000\n";
   const auto sample = take_sample(
       {.pid = ::getpid(), .memory_cgroup = directory, .cpu_cgroup = directory}, Monotonic{});
-  std::filesystem::remove_all(directory);
   ASSERT_TRUE(sample);
   EXPECT_EQ(sample->memory, Bytes{4096});
   EXPECT_EQ(sample->cpu, 1500us);

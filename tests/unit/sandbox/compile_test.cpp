@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include "../../harness/temporary_directory.hpp"
 #include "sandbox/compile.hpp"
 #include "sandbox/verify.hpp"
 
@@ -19,14 +20,10 @@ using testing::HasSubstr;
 class Compile : public testing::Test {
 protected:
   void SetUp() override {
-    std::string name = "/var/tmp/mohhos-compile-XXXXXX";
-    ASSERT_NE(::mkdtemp(name.data()), nullptr);
-    directory = name;
     std::ofstream(directory / "file") << "x";
     std::filesystem::create_directory(directory / "sub");
     std::filesystem::create_symlink("file", directory / "link");
   }
-  void TearDown() override { std::filesystem::remove_all(directory); }
 
   Result<Spec> compile_with(const model::Grant& grant) { return compile(grant, metadata, {}); }
   static const Mount* find(const Spec& spec, const std::string& target) {
@@ -41,7 +38,8 @@ protected:
     grant.acl.write = std::move(write);
     return grant;
   }
-  std::filesystem::path directory;
+  test::TemporaryDirectory scratch{"/var/tmp"};
+  const std::filesystem::path& directory = scratch.path();
   model::Metadata metadata;
 };
 

@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../../harness/temporary_directory.hpp"
 #include "launcher.hpp"
 #include "sandbox/landlock.hpp"
 #include "sandbox/probe.hpp"
@@ -33,27 +34,15 @@ using testing::AnyOf;
 using testing::Contains;
 using testing::Optional;
 
-// A directory of its own, open to the plugin's uid, gone at the end. Not in /tmp: the plugin has
-// its own there.
-class TemporaryDirectory {
+// Open to the plugin's uid. Not in /tmp: the plugin has its own there.
+class OpenDirectory : public test::TemporaryDirectory {
 public:
-  TemporaryDirectory() {
-    std::string name = "/var/tmp/mohhos-sandbox-XXXXXX";
-    path_ = ::mkdtemp(name.data());
-    ::chmod(path_.c_str(), 0777);
-  }
-  ~TemporaryDirectory() { std::filesystem::remove_all(path_); }
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
+  OpenDirectory() : TemporaryDirectory("/var/tmp") { ::chmod(path().c_str(), 0777); }
   [[nodiscard]] std::string put(const std::string& name) const {
-    std::ofstream(path_ / name) << "x";
-    ::chmod((path_ / name).c_str(), 0666);
-    return path_ / name;
+    std::ofstream(path() / name) << "x";
+    ::chmod((path() / name).c_str(), 0666);
+    return path() / name;
   }
-  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-
-private:
-  std::filesystem::path path_;
 };
 
 class Launch : public testing::Test {
@@ -147,7 +136,7 @@ TEST_F(Launch, EndsAProcessThatCallsAsA32BitOne) {
 }
 
 TEST_F(Launch, GivesTheGrantedFileAndNoOther) {
-  const TemporaryDirectory directory;
+  const OpenDirectory directory;
   const std::string granted = directory.put("granted");
   const std::string other = directory.put("other");
   model::Grant grant = plain_grant();
@@ -162,7 +151,7 @@ TEST_F(Launch, GivesTheGrantedFileAndNoOther) {
 }
 
 TEST_F(Launch, LetsAGrantedDirectoryBeWritten) {
-  const TemporaryDirectory directory;
+  const OpenDirectory directory;
   const std::string granted = directory.put("granted");
   model::Grant grant = plain_grant();
   grant.capabilities.add(Capability::Filesystem);
@@ -195,7 +184,7 @@ TEST_F(Launch, NothingExecutableCanBeMadeOnceTightened) {
 }
 
 TEST_F(Launch, ALinkInTheGrantIsRefusedByTheWarden) {
-  const TemporaryDirectory directory;
+  const OpenDirectory directory;
   const std::string link = directory.path() / "link";
   std::filesystem::create_symlink("/etc/shadow", link);
   model::Metadata metadata;
@@ -212,7 +201,7 @@ TEST_F(Launch, ALinkInTheGrantIsRefusedByTheWarden) {
 }
 
 TEST_F(Launch, AGrantedPathThatIsMissingIsNamed) {
-  const TemporaryDirectory directory;
+  const OpenDirectory directory;
   model::Metadata metadata;
   auto spec = compile(plain_grant(), metadata, find_system_layout());
   ASSERT_TRUE(spec);

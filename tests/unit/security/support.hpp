@@ -13,12 +13,12 @@
 
 #include <gtest/gtest.h>
 
-#include "../sys/temporary_directory.hpp"
+#include "../../harness/temporary_directory.hpp"
 #include "sys/memfd.hpp"
 
 namespace mohhos::security {
 
-using sys::TemporaryDirectory;
+using test::TemporaryDirectory;
 
 inline std::span<const std::byte> as_bytes(std::string_view text) {
   return std::as_bytes(std::span(text));

@@ -5,10 +5,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "temporary_directory.hpp"
+#include "../../harness/temporary_directory.hpp"
 
 namespace mohhos::sys {
 namespace {
+
+using test::TemporaryDirectory;
 
 const Owner kUs{::geteuid(), ::getegid()};
 

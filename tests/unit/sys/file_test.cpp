@@ -6,10 +6,12 @@
 
 #include <gtest/gtest.h>
 
-#include "temporary_directory.hpp"
+#include "../../harness/temporary_directory.hpp"
 
 namespace mohhos::sys {
 namespace {
+
+using test::TemporaryDirectory;
 
 class File : public ::testing::Test {
 protected:

@@ -9,12 +9,14 @@
 
 #include <gtest/gtest.h>
 
+#include "../../harness/temporary_directory.hpp"
 #include "sys/file.hpp"
 #include "sys/mapping.hpp"
-#include "temporary_directory.hpp"
 
 namespace mohhos::sys {
 namespace {
+
+using test::TemporaryDirectory;
 
 constexpr std::array kContent = {std::byte{'a'}, std::byte{'b'}, std::byte{'c'}};
 

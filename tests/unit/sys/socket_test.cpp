@@ -11,10 +11,12 @@
 
 #include <gtest/gtest.h>
 
-#include "temporary_directory.hpp"
+#include "../../harness/temporary_directory.hpp"
 
 namespace mohhos::sys {
 namespace {
+
+using test::TemporaryDirectory;
 
 std::size_t open_descriptors() {
   std::size_t count = 0;

@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../../harness/temporary_directory.hpp"
+
 namespace mohhos::warden {
 namespace {
 
@@ -15,14 +17,10 @@ namespace fs = std::filesystem;
 class Directories : public ::testing::Test {
 protected:
   void SetUp() override {
-    std::string name = (fs::temp_directory_path() / "mohhos-warden-XXXXXX").string();
-    ASSERT_NE(::mkdtemp(name.data()), nullptr);
-    root_ = name;
     me_.mode = Mode::Privileged; // strict about symbolic links, with our own uid
     me_.own_uid = me_.manager_uid = ::geteuid();
     me_.own_gid = me_.manager_gid = ::getegid();
   }
-  void TearDown() override { fs::remove_all(root_); }
 
   [[nodiscard]] auto prepare() const {
     auto place = find_place(root_.string(), false);
@@ -34,7 +32,8 @@ protected:
     return ::stat(path.c_str(), &status) == 0 ? status.st_mode & 07777U : 0;
   }
 
-  fs::path root_;
+  test::TemporaryDirectory scratch_;
+  const fs::path& root_ = scratch_.path();
   Identity me_;
 };
 

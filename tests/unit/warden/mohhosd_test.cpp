@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../../harness/temporary_directory.hpp"
 #include "sys/fd.hpp"
 
 namespace mohhos::warden {
@@ -24,9 +25,6 @@ using Clock = std::chrono::steady_clock;
 class Mohhosd : public ::testing::Test {
 protected:
   void SetUp() override {
-    std::string name = (fs::temp_directory_path() / "mohhosd-test-XXXXXX").string();
-    ASSERT_NE(::mkdtemp(name.data()), nullptr);
-    home_ = name;
     ASSERT_EQ(::chmod(home_.c_str(), 0755), 0);
     fs::create_directories(root() / "etc/mohhos");
     // It looks for its siblings beside itself.
@@ -40,7 +38,6 @@ protected:
       ::kill(pid_, SIGINT);
       ::waitpid(pid_, nullptr, 0);
     }
-    fs::remove_all(home_);
   }
   [[nodiscard]] fs::path root() const { return home_ / "root"; }
 
@@ -94,7 +91,8 @@ protected:
       EXPECT_FALSE(fs::exists(root() / "run/mohhos" / name)) << name;
   }
 
-  fs::path home_;
+  test::TemporaryDirectory scratch_;
+  const fs::path& home_ = scratch_.path();
   pid_t pid_ = -1;
   sys::Fd output_;
   std::string heard_;
