@@ -1,31 +1,18 @@
 #include "sandbox/cgroup.hpp"
 
 #include <algorithm>
-#include <cerrno>
-#include <charconv>
-#include <csignal>
-#include <filesystem>
-#include <optional>
-#include <system_error>
 #include <utility>
-#include <vector>
 
 #include <fcntl.h>
-#include <poll.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "sys/file.hpp"
 
 namespace mohhos::sandbox {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr unsigned kCpuPeriodUs = 100'000;
-constexpr unsigned kSweepDepth = 6;
-constexpr std::size_t kSweepDirectories = 8192;
 
 enum class Content : unsigned char {
   MemoryBytes,
@@ -120,189 +107,6 @@ Result<> set_limits(int directory, Controller controller, bool v1, const GroupLi
   return {};
 }
 
-// --- /proc/self/mountinfo and /proc/self/cgroup ---
-
-std::vector<std::string_view> split(std::string_view text, char separator) {
-  std::vector<std::string_view> parts;
-  while (!text.empty()) {
-    const std::size_t end = std::min(text.find(separator), text.size());
-    if (end != 0) parts.push_back(text.substr(0, end));
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return parts;
-}
-
-bool has_word(std::string_view list, std::string_view word, char separator) {
-  const auto words = split(list, separator);
-  return std::ranges::find(words, word) != words.end();
-}
-
-struct Mount {
-  std::string root; // the part of the hierarchy that is mounted
-  std::string point;
-  std::string_view type;
-  std::string_view options;
-};
-
-// id parent major:minor root point options fields… - type source superoptions
-std::optional<Mount> parse_mount(std::string_view line) {
-  const std::vector<std::string_view> words = split(line, ' ');
-  const auto dash = std::ranges::find(words, "-");
-  if (words.size() < 7 || words.end() - dash < 4) return std::nullopt;
-  return Mount{std::string(words[3]), std::string(words[4]), dash[1], dash[3]};
-}
-
-// The directory of `own` (as /proc/self/cgroup has it) beneath a mount; nothing where it is not
-// visible.
-std::optional<std::string> locate(const Mount& mount, std::string_view own) {
-  if (own.starts_with("/..")) return std::nullopt;
-  if (mount.root != "/") {
-    if (!own.starts_with(mount.root)) return std::nullopt;
-    own.remove_prefix(mount.root.size());
-  }
-  std::string path = mount.point;
-  if (own != "/") path += own;
-  if (::access(path.c_str(), X_OK) != 0) return std::nullopt;
-  return path;
-}
-
-std::optional<std::string> find_own(std::string_view cgroups, std::string_view controller) {
-  for (const std::string_view line : split(cgroups, '\n')) {
-    const std::size_t first = line.find(':');
-    const std::size_t second = first == std::string_view::npos ? first : line.find(':', first + 1);
-    if (second == std::string_view::npos) continue;
-    const std::string_view names = line.substr(first + 1, second - first - 1);
-    if (controller.empty() ? names.empty() : has_word(names, controller, ','))
-      return std::string(line.substr(second + 1));
-  }
-  return std::nullopt;
-}
-
-// --- directories ---
-
-Result<sys::Fd> open_directory(const std::string& path) {
-  sys::Fd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
-  if (!fd) return fail_errno(fmt::format("opening {}", path));
-  return fd;
-}
-
-Result<> make_directory(const std::string& path) {
-  if (::mkdir(path.c_str(), 0755) != 0)
-    return fail_errno(fmt::format("making the control group {}", path));
-  return {};
-}
-
-// Waits until cgroup.events says `line` ("populated 0", "frozen 1"). The file polls POLLPRI on each
-// change.
-Result<bool> await_event(int directory, std::string_view line, milliseconds patience) {
-  const sys::Fd events(::openat(directory, "cgroup.events", O_RDONLY | O_CLOEXEC));
-  if (!events) return fail_errno("opening cgroup.events");
-  const auto deadline = Clock::now() + patience;
-  for (;;) {
-    std::array<char, 256> text{};
-    const ssize_t got = ::pread(events.get(), text.data(), text.size(), 0);
-    if (got < 0) return fail_errno("reading cgroup.events");
-    if (has_word({text.data(), static_cast<std::size_t>(got)}, line, '\n')) return true;
-    const auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now());
-    if (left.count() <= 0) return false;
-    pollfd wait{events.get(), POLLPRI, 0};
-    if (::poll(&wait, 1, static_cast<int>(left.count())) < 0 && errno != EINTR)
-      return fail_errno("poll");
-  }
-}
-
-// rmdir, with patience: a process that was just killed leaves its v1 groups a moment after the v2
-// one.
-Result<> remove_directory(const std::string& path, milliseconds patience) {
-  const auto deadline = Clock::now() + patience;
-  while (::rmdir(path.c_str()) != 0) {
-    if (errno == ENOENT) return {};
-    if (errno != EBUSY || Clock::now() >= deadline)
-      return fail_errno(fmt::format("removing {}", path));
-    ::poll(nullptr, 0, 1);
-  }
-  return {};
-}
-
-std::uint64_t number_after(std::string_view text, std::string_view key) {
-  for (const std::string_view line : split(text, '\n')) {
-    if (!line.starts_with(key) || line.size() <= key.size() || line[key.size()] != ' ') continue;
-    std::uint64_t value = 0;
-    std::from_chars(line.data() + key.size() + 1, line.data() + line.size(), value);
-    return value;
-  }
-  return 0;
-}
-
-// --- pure v2: a group that hands controllers down may have no processes of its own ---
-
-bool enable(const std::string& directory, std::string_view controller) {
-  const auto fd = open_directory(directory);
-  if (!fd) return false;
-  const auto enabled = sys::read_control(fd->get(), "cgroup.subtree_control");
-  if (enabled && has_word(enabled->substr(0, enabled->find('\n')), controller, ' ')) return true;
-  return sys::write_control(fd->get(), "cgroup.subtree_control", fmt::format("+{}", controller))
-      .has_value();
-}
-
-bool is_alone_in(const std::string& directory) {
-  const auto fd = open_directory(directory);
-  if (!fd) return false;
-  const auto processes = sys::read_control(fd->get(), "cgroup.procs");
-  return processes && *processes == fmt::format("{}\n", ::getpid());
-}
-
-bool move_self(const std::string& directory) {
-  const auto fd = open_directory(directory);
-  return fd && sys::write_control(fd->get(), "cgroup.procs", fmt::format("{}", ::getpid()));
-}
-
-// --- leftovers ---
-
-// Every directory called `name` beneath `top`, bounded in depth and number.
-std::vector<std::string> find_directories(const std::string& top, std::string_view name) {
-  std::vector<std::string> found;
-  std::error_code ignored; // groups come and go while we look
-  std::size_t seen = 0;
-  auto it = std::filesystem::recursive_directory_iterator(
-      top, std::filesystem::directory_options::skip_permission_denied, ignored);
-  for (; it != std::filesystem::recursive_directory_iterator() && seen < kSweepDirectories;
-       it.increment(ignored)) {
-    if (ignored) break;
-    if (!it->is_directory(ignored)) continue;
-    ++seen;
-    if (it->path().filename() == name) {
-      found.push_back(it->path().string());
-      it.disable_recursion_pending();
-    } else if (it.depth() + 1 >= static_cast<int>(kSweepDepth)) {
-      it.disable_recursion_pending();
-    }
-  }
-  return found;
-}
-
-std::vector<std::string> subdirectories(const std::string& path) {
-  std::vector<std::string> found;
-  std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator(path, ignored))
-    if (entry.is_directory(ignored)) found.push_back(entry.path().string());
-  return found;
-}
-
-void kill_all_in(const std::string& path) {
-  const auto fd = open_directory(path);
-  if (!fd) return;
-  if (sys::write_control(fd->get(), "cgroup.kill", "1")) return;
-  const auto processes =
-      sys::read_control(fd->get(), "cgroup.procs"); // v1, and no v2 group holds them
-  if (!processes) return;
-  for (const std::string_view line : split(*processes, '\n')) {
-    pid_t pid = 0;
-    std::from_chars(line.data(), line.data() + line.size(), pid);
-    if (pid > 1 && pid != ::getpid()) ::kill(pid, SIGKILL);
-  }
-}
-
 } // namespace
 
 std::string_view knob_name(Controller controller, bool v1) noexcept {
@@ -385,27 +189,12 @@ Cgroups Cgroups::open(std::uint32_t instance) {
     cgroups.reason_ = "/proc/self/mountinfo and /proc/self/cgroup cannot be read";
     return cgroups;
   }
-  for (const std::string_view line : split(*mounts, '\n')) {
-    const auto mount = parse_mount(line);
-    if (!mount) continue;
-    if (mount->type == "cgroup2" && cgroups.unified_.mount.empty()) {
-      const auto path = find_own(*own, "");
-      const auto home = path ? locate(*mount, *path) : std::nullopt;
-      if (home) cgroups.open_unified({.mount = mount->point, .directory = {}, .fd = {}}, *home);
-    }
-    if (mount->type != "cgroup") continue;
-    for (const ControllerRow& row : kRows) {
-      if (!has_word(mount->options, row.name, ',') ||
-          !cgroups.v1_[index_of(row.controller)].mount.empty())
-        continue;
-      const auto path = find_own(*own, row.name);
-      const auto home = path ? locate(*mount, *path) : std::nullopt;
-      if (home)
-        cgroups.open_v1(row.controller, {.mount = mount->point, .directory = {}, .fd = {}}, *home);
-    }
-  }
-  if (cgroups.unified_.directory
-          .empty()) { // without the v2 tree there is no sound kill: use nothing
+  if (const auto found = find_hierarchy(*mounts, *own, "")) cgroups.open_unified(*found);
+  for (const ControllerRow& row : kRows)
+    if (const auto found = find_hierarchy(*mounts, *own, row.name))
+      cgroups.open_v1(row.controller, *found);
+  // Without the v2 tree there is no sound kill: use nothing.
+  if (cgroups.unified_.directory.empty()) {
     if (cgroups.reason_.empty()) cgroups.reason_ = "no cgroup v2 tree is mounted";
     cgroups.remove();
     cgroups.walls_ = 0;
@@ -417,9 +206,10 @@ Cgroups Cgroups::open(std::uint32_t instance) {
   return cgroups;
 }
 
-void Cgroups::open_v1(Controller controller, Hierarchy found, const std::string& own) {
-  Hierarchy& hierarchy = v1_[index_of(controller)] = std::move(found);
-  const std::string path = own + "/" + name_;
+void Cgroups::open_v1(Controller controller, const OwnPlace& place) {
+  Hierarchy& hierarchy = v1_[index_of(controller)];
+  hierarchy.mount = place.mount;
+  const std::string path = place.home + "/" + name_;
   if (auto made = make_directory(path); !made && made.error().code != Code::Exists) {
     reason_ = made.error().text;
     return;
@@ -431,15 +221,15 @@ void Cgroups::open_v1(Controller controller, Hierarchy found, const std::string&
   walls_ |= model::wall_bit(kRows[index_of(controller)].wall);
 }
 
-void Cgroups::open_unified(Hierarchy found, const std::string& own) {
-  unified_ = std::move(found);
+void Cgroups::open_unified(const OwnPlace& place) {
+  unified_.mount = place.mount;
+  const std::string& home = place.home;
   const auto controllers = [&]() -> std::string {
-    const auto fd = open_directory(own);
+    const auto fd = open_directory(home);
     const auto text =
         fd ? sys::read_control(fd->get(), "cgroup.controllers") : Result<std::string>("");
     return text ? text->substr(0, text->find('\n')) : "";
   }();
-  std::string home = own;
   const std::string path = home + "/" + name_;
   if (auto made = make_directory(path); !made && made.error().code != Code::Exists) {
     reason_ = made.error().text;

@@ -5,7 +5,7 @@
 // test machines): the v2 tree carries no controllers but still kills, freezes, tells emptiness and
 // takes a process at its birth (CLONE_INTO_CGROUP), while the limits are v1's, one hierarchy each.
 // A v1-frozen task ignores SIGKILL until it is thawed, so the v1 freezer is never used. One table
-// (cgroup.cpp) names each knob in both columns.
+// (cgroup.cpp) names each knob in both columns; cgroup_tree.hpp knows the file system.
 //
 // Ours are only groups called mohhos-<8 hex>/<plugin>.<id>.<generation> beneath the group in which
 // this process runs, in every hierarchy; whoever opens the instance may sweep what a dead one of
@@ -23,6 +23,7 @@
 
 #include "base/ids.hpp"
 #include "model/wall.hpp"
+#include "sandbox/cgroup_tree.hpp"
 #include "sys/fd.hpp"
 
 namespace mohhos::sandbox {
@@ -123,8 +124,8 @@ private:
     std::string directory; // of the instance; empty: none could be made
     sys::Fd fd;            // of that directory
   };
-  void open_v1(Controller controller, Hierarchy found, const std::string& own);
-  void open_unified(Hierarchy found, const std::string& own);
+  void open_v1(Controller controller, const OwnPlace& place);
+  void open_unified(const OwnPlace& place);
   [[nodiscard]] Result<> fill(Group& group, const std::string& leaf,
                               const GroupLimits& limits) const;
 
@@ -135,9 +136,9 @@ private:
   Hierarchy unified_;
   std::array<Hierarchy, kControllers.size()> v1_;
   std::array<bool, kControllers.size()> in_unified_{}; // controllers that the v2 tree gives us
-  std::string
-      own_leaf_; // v2: where this process had to move to, so that its group may have controllers
-  std::string own_home_; // and where it came from
+  // v2: where this process had to move to, so that its group may have controllers; and whence.
+  std::string own_leaf_;
+  std::string own_home_;
 };
 
 // "cgroup v1 memory.limit_in_bytes": what enforces a limit, for people; `v1` as
