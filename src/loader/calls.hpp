@@ -27,6 +27,14 @@ namespace mohhos::loader {
   return {static_cast<const std::byte*>(data), size};
 }
 
+// What stands in for a message that there is not.
+[[nodiscard]] inline mohhos_message_t no_message() {
+  mohhos_message_t message{};
+  message.struct_size = sizeof message;
+  message.sender_name = "";
+  return message;
+}
+
 template <class T>
 [[nodiscard]] std::int32_t outcome(const Result<T>& result) {
   return result ? MOHHOS_OK : to_abi(result.error().code);

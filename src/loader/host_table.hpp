@@ -96,8 +96,8 @@ private:
                 std::optional<ipc::GivenMemory> memory);
   void offer_memory(const mohhos_message_t* view, std::optional<ipc::GivenMemory> memory);
   [[nodiscard]] Result<ipc::GivenMemory> take_offer(const mohhos_message_t* view);
-  struct Calls; // the functions of the table
-  struct MemoryCalls;
+  struct Calls;       // the functions of the table: host_calls.hpp
+  struct MemoryCalls; // and host_memories.hpp
 
   struct Timer {
     mohhos_timer_fn then;
@@ -138,8 +138,8 @@ private:
   std::atomic<bool> wanted_ = false; // partner: wake() on other threads
   Monotonic wake_at_ = Monotonic::max();
   std::map<ChannelId, std::string> names_;
-  ChannelId
-      last_channel_; // names_ without the search, for the usual run of messages on one channel
+  // names_ without the search, for the usual run of messages on one channel.
+  ChannelId last_channel_;
   const char* last_name_ = "";
 };
 
