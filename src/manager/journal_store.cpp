@@ -1,15 +1,12 @@
 #include "manager/journal_store.hpp"
 
-#include <algorithm>
-#include <bit>
+#include <utility>
 
 #include <fcntl.h>
 #include <sodium/randombytes.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/check.hpp"
-#include "ipc/refill.hpp"
+#include "base/bytes.hpp"
 #include "sys/file.hpp"
 
 namespace mohhos::manager {
@@ -21,38 +18,12 @@ constexpr std::uint64_t kSparse = 2;
 constexpr std::uint64_t kSmallHead = std::uint64_t{64} << 10;
 constexpr std::size_t kManySmallSegments = 32;
 
-Result<std::vector<std::byte>> read_file_at(int directory, const std::string& name) {
-  const sys::Fd fd(::openat(directory, name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-  if (!fd) return fail_errno(name);
-  struct stat status{};
-  if (::fstat(fd.get(), &status) != 0) return fail_errno(name);
-  std::vector<std::byte> bytes(static_cast<std::size_t>(status.st_size));
-  std::size_t done = 0;
-  while (done < bytes.size()) {
-    const ssize_t got = ::read(fd.get(), bytes.data() + done, bytes.size() - done);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return fail_errno(name);
-    if (got == 0) break;
-    done += static_cast<std::size_t>(got);
-  }
-  bytes.resize(done);
-  return bytes;
-}
-
 // Whose bytes count together. Programs count as one: they call themselves whatever they like.
 std::string_view account_of(const LogInfo& info) {
   return info.sender_type == kNoPluginType ? std::string_view() : std::string_view(info.sender);
 }
 
 } // namespace
-
-// What the segments say, before it is known what of it still counts.
-struct JournalStore::Reading {
-  std::map<LogId, std::map<std::uint64_t, Kept>> messages;
-  std::set<LogId> over;
-  std::set<LogId> copies; // that no Adopt has made good yet
-  std::uint64_t nameless = 0;
-};
 
 JournalStore::JournalStore(sys::Fd directory, std::filesystem::path path,
                            const JournalLimits& limits)
@@ -82,111 +53,6 @@ std::vector<std::string> JournalStore::take_remarks() {
   return std::exchange(remarks_, {});
 }
 
-// --- reading ---
-
-Result<> JournalStore::read_all() {
-  std::vector<SegmentName> names;
-  std::error_code error;
-  for (std::filesystem::directory_iterator each(path_, error), end; !error && each != end;
-       each.increment(error))
-    if (const auto name = parse_segment_file(each->path().filename().native()))
-      names.push_back(*name);
-  if (error) return fail(Code::Failed, "{}: {}", path_.native(), error.message());
-  std::ranges::sort(names, {}, &SegmentName::number);
-  Reading reading;
-  for (const SegmentName& name : names) read_segment(name, reading);
-
-  for (auto& [id, messages] : reading.messages) {
-    const auto found = logs_.find(id);
-    if (found == logs_.end() || reading.over.contains(id) || reading.copies.contains(id)) continue;
-    Log& log = found->second;
-    for (const auto& [begin, kept] : messages) {
-      log.end = std::max(log.end, kept.place.end);
-      if (kept.place.end <= log.tail) continue;
-      log.kept.push_back(kept);
-      remember(kept, log);
-    }
-  }
-  std::erase_if(logs_, [&](const auto& entry) { return entry.second.kept.empty(); });
-  for (const auto& [id, log] : logs_) by_channel_[{log.info.life, log.info.channel}] = id;
-  if (reading.nameless != 0)
-    remark(fmt::format("{} messages are lost: what they belonged to is damaged", reading.nameless));
-  return {};
-}
-
-void JournalStore::read_segment(const SegmentName& name, Reading& reading) {
-  const std::string file = segment_file(name);
-  Segment& segment = segments_[name.number];
-  segment.key = name.key;
-  head_number_ = std::max(head_number_, name.number);
-  const auto bytes = read_file_at(directory_.get(), file);
-  if (!bytes) return remark(fmt::format("{}/{}", path_.native(), bytes.error().text));
-  segment.size = bytes->size();
-  SegmentScan scan(*bytes, name.key);
-  while (const auto entry = scan.next()) apply(*entry, name.number, reading);
-  for (const Damage& damage : scan.damage())
-    remark(fmt::format("{}/{}: {} bytes at {} are damaged, and were passed over", path_.native(),
-                       file, damage.bytes, damage.offset));
-}
-
-void JournalStore::apply(const Entry& entry, std::uint64_t segment, Reading& reading) {
-  next_log_ = std::max(next_log_, entry.log + 1);
-  switch (entry.kind) {
-  case EntryKind::Open: {
-    const auto info = parse_open(entry.body);
-    if (!info) return remark(info.error().text);
-    const auto [found, is_new] = logs_.try_emplace(entry.log, Log{.info = *info});
-    if (is_new && info->copy) reading.copies.insert(entry.log);
-    if (!info->copy) reading.copies.erase(entry.log);
-    found->second.info.copy = false;
-    return;
-  }
-  case EntryKind::Message: {
-    const auto message = parse_message(entry.body);
-    if (!message) return remark(message.error().text);
-    if (!logs_.contains(entry.log)) {
-      ++reading.nameless;
-      return;
-    }
-    // A copy that was made forward lies in a later segment, and counts.
-    reading.messages[entry.log].insert_or_assign(message->place.begin, Kept{.place = message->place,
-                                                                            .segment = segment,
-                                                                            .offset = entry.offset,
-                                                                            .size = entry.size});
-    return;
-  }
-  case EntryKind::Ack: {
-    const auto tail = parse_ack(entry.body);
-    const auto log = logs_.find(entry.log);
-    if (tail && log != logs_.end()) log->second.tail = std::max(log->second.tail, *tail);
-    return;
-  }
-  case EntryKind::Adopt: {
-    const auto replaced = parse_adopt(entry.body);
-    if (!replaced) return remark(replaced.error().text);
-    reading.copies.erase(entry.log);
-    reading.over.insert(replaced->begin(), replaced->end());
-    return;
-  }
-  case EntryKind::Drop: reading.over.insert(entry.log); return;
-  }
-}
-
-Result<std::vector<std::byte>> JournalStore::read_kept(const Kept& kept) const {
-  const Segment& segment = segments_.at(kept.segment);
-  const std::string file = segment_file({kept.segment, segment.key});
-  const sys::Fd fd(::openat(directory_.get(), file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-  if (!fd) return fail_errno(file);
-  std::vector<std::byte> bytes(kept.size);
-  const ssize_t got =
-      ::pread(fd.get(), bytes.data(), bytes.size(), static_cast<off_t>(kept.offset));
-  if (got < 0) return fail_errno(file);
-  if (static_cast<std::size_t>(got) != bytes.size() || !parse_entry(bytes, segment.key))
-    return fail(Code::Malformed, "{}/{}: the message at {} cannot be read any more", path_.native(),
-                file, kept.offset);
-  return bytes;
-}
-
 // --- writing ---
 
 Result<> JournalStore::open_head() {
@@ -201,8 +67,8 @@ Result<> JournalStore::open_head() {
   committed_ = 0;
   segments_[name.number] = Segment{.key = name.key};
   const SegmentHead head = make_segment_head(name.number, name.key);
-  const auto bytes = std::as_bytes(std::span(&head, 1));
-  buffer_.assign(bytes.begin(), bytes.end());
+  buffer_.clear();
+  mohhos::append(buffer_, head);
   return {};
 }
 
@@ -425,39 +291,14 @@ bool JournalStore::move_oldest_forward() {
   if (segments_.size() < 2) return false;
   const std::uint64_t oldest = segments_.begin()->first;
   if (oldest == head_number_) return false;
-  struct Move {
-    Kept* from;
-    Log* log;
-    Kept to;
-  };
   std::vector<Move> moves;
-  for (auto& [id, log] : logs_) {
+  for (auto& [id, log] : logs_)
     for (Kept& kept : log.kept) {
       if (kept.segment != oldest) continue;
-      const auto bytes = read_kept(kept);
-      const auto entry =
-          bytes ? parse_entry(*bytes, segments_.at(oldest).key) : std::optional<Entry>();
-      const auto message =
-          entry ? parse_message(entry->body)
-                : Result<JournalMessage>(std::unexpected(
-                      bytes ? Error{Code::Malformed, "a message of the journal is damaged"}
-                            : bytes.error()));
-      if (!message) {
-        remark(message.error().text);
-        return false; // it stays, and can perhaps be read another time
-      }
-      if (auto said = say_what_it_is(id, log); !said) {
-        give_up_uncommitted();
-        return false;
-      }
-      const std::uint64_t offset = segments_.at(head_number_).size + buffer_.size();
-      const std::size_t size = put_message(buffer_, segments_.at(head_number_).key, id, *message);
-      moves.push_back(
-          {&kept,
-           &log,
-           {.place = kept.place, .segment = head_number_, .offset = offset, .size = size}});
+      const auto to = copy_forward(id, log, kept);
+      if (!to) return false;
+      moves.push_back({&kept, *to});
     }
-  }
   const std::uint64_t head = head_number_;
   if (!commit()) return false;
   for (const Move& move : moves) {
@@ -467,6 +308,23 @@ bool JournalStore::move_oldest_forward() {
   }
   remove_segment(oldest);
   return true;
+}
+
+// Nothing: it stays, and can perhaps be copied another time.
+std::optional<JournalStore::Kept> JournalStore::copy_forward(LogId id, Log& log, const Kept& kept) {
+  const auto read = read_message(kept);
+  if (!read) {
+    remark(read.error().text);
+    return std::nullopt;
+  }
+  if (auto said = say_what_it_is(id, log); !said) {
+    give_up_uncommitted();
+    return std::nullopt;
+  }
+  const Segment& head = segments_.at(head_number_);
+  const std::uint64_t offset = head.size + buffer_.size();
+  const std::size_t size = put_message(buffer_, head.key, id, read->message);
+  return Kept{.place = kept.place, .segment = head_number_, .offset = offset, .size = size};
 }
 
 // --- looking ---
@@ -488,83 +346,6 @@ std::uint64_t JournalStore::disk_bytes() const {
   std::uint64_t bytes = buffer_.size();
   for (const auto& [number, segment] : segments_) bytes += segment.size;
   return bytes;
-}
-
-// --- cold start ---
-
-std::vector<Leftovers>
-JournalStore::leftovers(std::string_view receiver,
-                        const std::function<bool(const LogInfo&)>& held) const {
-  std::map<std::tuple<std::string, bool, ipc::Lane>, Leftovers> groups;
-  std::map<const Leftovers*, std::uint64_t> rooms;
-  for (const auto& [id, log] : logs_) {
-    if (log.info.receiver != receiver || log.kept.empty() || held(log.info)) continue;
-    const bool application = log.info.sender_type == kNoPluginType;
-    Leftovers& group = groups[{log.info.sender, application, log.info.lane}];
-    group.sender = log.info.sender;
-    group.sender_type = log.info.sender_type;
-    group.receiver = receiver;
-    group.lane = log.info.lane;
-    group.logs.push_back(id);
-    group.messages += log.kept.size();
-    group.ring_bytes = std::max(group.ring_bytes, log.info.ring_bytes);
-    std::uint64_t& room = rooms.try_emplace(&group, ipc::kLine).first->second;
-    for (const Kept& kept : log.kept) room += ipc::Refill::extent(kept.size);
-  }
-  std::vector<Leftovers> all;
-  for (auto& [key, group] : groups) {
-    group.ring_bytes = std::bit_ceil(std::max(group.ring_bytes, rooms.at(&group)));
-    all.push_back(std::move(group));
-  }
-  return all;
-}
-
-void JournalStore::drop(LogId id) {
-  const auto found = logs_.find(id);
-  if (found == logs_.end()) return;
-  for (const Kept& kept : found->second.kept) forget(kept, found->second);
-  by_channel_.erase({found->second.info.life, found->second.info.channel});
-  logs_.erase(found);
-}
-
-Result<JournalStore::LogId>
-JournalStore::adopt(const Leftovers& leftovers, const LogInfo& into,
-                    const std::function<Result<Place>(const JournalMessage&)>& place) {
-  LogInfo info = into;
-  info.copy = true;
-  const LogId id = begin(info);
-  auto copied = copy_all(leftovers, id, place);
-  if (!copied) {
-    give_up_uncommitted();
-    drop(id);
-    return std::unexpected(std::move(copied).error());
-  }
-  logs_.at(id).info.copy = false;
-  for (const LogId old : leftovers.logs) drop(old);
-  return id;
-}
-
-Result<> JournalStore::copy_all(const Leftovers& leftovers, LogId id,
-                                const std::function<Result<Place>(const JournalMessage&)>& place) {
-  for (const LogId old : leftovers.logs) {
-    for (const Kept& kept : logs_.at(old).kept) {
-      const auto bytes = read_kept(kept);
-      const auto entry =
-          bytes ? parse_entry(*bytes, segments_.at(kept.segment).key) : std::optional<Entry>();
-      if (!entry) {
-        remark(fmt::format("a message from {} to {} is lost: {}", leftovers.sender,
-                           leftovers.receiver, bytes ? "it is damaged" : bytes.error().text));
-        continue;
-      }
-      TRY(JournalMessage message, parse_message(entry->body));
-      TRY(message.place, place(message));
-      TRY(append(id, message));
-      if (buffer_.size() > limits_.segment) TRY(commit());
-    }
-  }
-  TRY(say_what_it_is(id, logs_.at(id)));
-  put_adopt(buffer_, segments_.at(head_number_).key, id, leftovers.logs);
-  return commit();
 }
 
 } // namespace mohhos::manager

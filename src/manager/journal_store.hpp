@@ -15,8 +15,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
-#include <set>
-#include <span>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,8 +27,8 @@ namespace mohhos::manager {
 
 struct JournalLimits {
   std::uint64_t per_log = std::uint64_t{64} << 20; // of messages that are not acknowledged
-  std::uint64_t in_all = std::uint64_t{512}
-                         << 20; // half of it for one sender, and for all programs
+  // Half of it for one sender, and for all programs together.
+  std::uint64_t in_all = std::uint64_t{512} << 20;
   std::uint64_t logs = 65'536;
   std::uint64_t segment = std::uint64_t{8} << 20; // a file that has grown beyond it is followed
 };
@@ -125,6 +124,14 @@ private:
     std::uint64_t live = 0;
   };
   struct Reading; // of a directory
+  struct KeptMessage {
+    std::vector<std::byte> bytes;
+    JournalMessage message; // its payload lies in them
+  };
+  struct Move {
+    Kept* from;
+    Kept to;
+  };
 
   JournalStore(sys::Fd directory, std::filesystem::path path, const JournalLimits& limits);
   [[nodiscard]] Result<> read_all();
@@ -134,7 +141,7 @@ private:
   [[nodiscard]] Result<> write_out();
   void give_up_uncommitted();
   [[nodiscard]] Result<> say_what_it_is(LogId id, Log& log);
-  [[nodiscard]] Result<std::vector<std::byte>> read_kept(const Kept& kept) const;
+  [[nodiscard]] Result<KeptMessage> read_message(const Kept& kept) const;
   void remember(const Kept& kept, Log& log);
   void forget(const Kept& kept, Log& log);
   void put_acks();
@@ -142,6 +149,7 @@ private:
   [[nodiscard]] Result<> copy_all(const Leftovers& leftovers, LogId id,
                                   const std::function<Result<Place>(const JournalMessage&)>& place);
   [[nodiscard]] bool move_oldest_forward();
+  [[nodiscard]] std::optional<Kept> copy_forward(LogId id, Log& log, const Kept& kept);
   void remove_segment(std::uint64_t number);
   void remark(std::string text);
 
