@@ -100,7 +100,7 @@ Result<> Manager::Parts::make_channel(const ipc::ChannelRecord& record) {
   return {};
 }
 
-void Manager::Parts::execute(ipc::Plan plan) {
+void Manager::Parts::execute(const ipc::Plan& plan) {
   for (const ipc::ChannelRecord& record : plan.make) {
     if (auto made = make_channel(record); !made) {
       spdlog::error("channel {} cannot be made: {}", record.channel, made.error().text);

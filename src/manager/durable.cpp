@@ -148,7 +148,7 @@ Result<ipc::ChannelRecord> Manager::Parts::restored_channel(const Leftovers& lef
     made = broker.restore_channel(sender, to, leftovers.lane, leftovers.ring_bytes, plan);
   }
   if (made && sender.id.value == next_id) ++next_id;
-  execute(std::move(plan));
+  execute(plan);
   return made;
 }
 

@@ -48,12 +48,8 @@ Manager::Parts::Parts(sys::Loop& the_loop, Setup the_setup,
                       monitor::AuditLog log, DeadLetters dead)
     : loop(the_loop), setup(std::move(the_setup)), on_ready(std::move(ready_callback)),
       host(this_host()), broker(ipc::BrokerLimits{.default_ring = setup.config.ring_bytes.count}),
-      letters(std::move(dead)), keyring(std::move(keys)),
-      elf_policy(security::ElfPolicy::standard()), layout(sandbox::find_system_layout()),
-      audit(std::move(log)) {
-  elf_policy.libraries.insert(elf_policy.libraries.end(), setup.config.allowed_libraries.begin(),
-                              setup.config.allowed_libraries.end());
-}
+      letters(std::move(dead)), keyring(std::move(keys)), elf_policy(elf_policy_of(setup.config)),
+      layout(sandbox::find_system_layout()), audit(std::move(log)) {}
 
 Manager::Manager(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 Manager::~Manager() = default;

@@ -159,6 +159,7 @@ struct Manager::Parts {
   void on_warden_end(const Error& why);
   void on_attempt(const warden::Attempt& attempt);
   void reload_config();
+  [[nodiscard]] static security::ElfPolicy elf_policy_of(const Config& config);
 
   // --- link_events.cpp
   [[nodiscard]] Result<> attach(Plugin& plugin, sys::Fd link, sys::Fd out, sys::Fd err);
@@ -172,7 +173,7 @@ struct Manager::Parts {
   void on_endpoint_end(PluginId id);
 
   // --- channels.cpp
-  void execute(ipc::Plan plan);
+  void execute(const ipc::Plan& plan);
   [[nodiscard]] Result<> make_channel(const ipc::ChannelRecord& record);
   void deliver(const ipc::Delivery& delivery);
   void forget_channel(ChannelId id);

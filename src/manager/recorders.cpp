@@ -72,7 +72,7 @@ Result<TapStatus> Manager::Parts::tap(const Caller& caller, const TapRequest& re
     auto plan = broker.tap(channel, request.recorder);
     if (!plan && plan.error().code == Code::NotRunning) continue; // it is when it runs
     if (!plan) return std::unexpected(plan.error());
-    execute(*std::move(plan));
+    execute(*plan);
   }
   tap_wishes.push_back(std::move(wish));
   save_manager();
@@ -91,7 +91,7 @@ void Manager::Parts::tap_as_wished(const ipc::Delivery& delivery) {
   if (wish == tap_wishes.end()) return;
   auto plan = broker.tap({channel->channel}, wish->recorder);
   if (plan)
-    execute(*std::move(plan));
+    execute(*plan);
   else if (plan.error().code != Code::Exists)
     spdlog::warn("channel {} cannot be recorded: {}", channel->channel, plan.error().text);
 }

@@ -77,6 +77,13 @@ void Manager::Parts::on_attempt(const warden::Attempt& attempt) {
                                                              {"rule", std::string_view(rule)}});
 }
 
+security::ElfPolicy Manager::Parts::elf_policy_of(const Config& config) {
+  security::ElfPolicy policy = security::ElfPolicy::standard();
+  policy.libraries.insert(policy.libraries.end(), config.allowed_libraries.begin(),
+                          config.allowed_libraries.end());
+  return policy;
+}
+
 void Manager::Parts::reload_config() {
   auto config = read_config(setup.paths);
   if (!config) {
@@ -85,9 +92,7 @@ void Manager::Parts::reload_config() {
   }
   setup.config = std::move(*config);
   letters.set_bounds(letter_bounds(setup.config));
-  elf_policy = security::ElfPolicy::standard();
-  elf_policy.libraries.insert(elf_policy.libraries.end(), setup.config.allowed_libraries.begin(),
-                              setup.config.allowed_libraries.end());
+  elf_policy = elf_policy_of(setup.config);
   audit.append("reload", {});
   spdlog::info("configuration reloaded");
 }
