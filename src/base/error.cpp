@@ -73,8 +73,7 @@ Code code_of_errno(int error_number) {
 } // namespace
 
 std::unexpected<Error> fail_errno(int error_number, std::string_view what) {
-  return fail(code_of_errno(error_number), "{}: {}", what,
-              std::strerror(error_number)); // NOLINT(concurrency-mt-unsafe)
+  return fail(code_of_errno(error_number), "{}: {}", what, std::strerror(error_number));
 }
 
 std::unexpected<Error> fail_errno(std::string_view what) {

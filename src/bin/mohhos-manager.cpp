@@ -40,8 +40,7 @@ std::optional<Options> parse_options(int argc, char** argv) {
       {{"root", required_argument, nullptr, 'r'}, {"check-config", no_argument, nullptr, 'c'}, {}}};
   Options options;
   for (;;) {
-    switch (
-        ::getopt_long(argc, argv, "", kOptions.data(), nullptr)) { // NOLINT(concurrency-mt-unsafe)
+    switch (::getopt_long(argc, argv, "", kOptions.data(), nullptr)) {
     case 'r': options.root = optarg; continue;
     case 'c': options.check_config = true; continue;
     case -1: return options;
@@ -53,8 +52,8 @@ std::optional<Options> parse_options(int argc, char** argv) {
 Result<model::Paths> paths_for(const Options& options) {
   if (options.root) return model::paths_under(*options.root);
   if (::getuid() == 0) return model::paths_under("/");
-  const char* runtime = std::getenv("XDG_RUNTIME_DIR"); // NOLINT(concurrency-mt-unsafe)
-  const char* home = std::getenv("HOME");               // NOLINT(concurrency-mt-unsafe)
+  const char* runtime = std::getenv("XDG_RUNTIME_DIR");
+  const char* home = std::getenv("HOME");
   if (runtime == nullptr || home == nullptr) return model::paths_under("/");
   return model::paths_of_user(runtime, home);
 }

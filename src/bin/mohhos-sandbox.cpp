@@ -12,7 +12,7 @@
 
 namespace {
 
-using namespace mohhos; // NOLINT: a main
+using namespace mohhos;
 
 constexpr std::string_view kUsage =
     "usage: mohhos-sandbox run [--read PATH]... [--write PATH]... [--memory MB] [--quiet] -- "

@@ -53,8 +53,7 @@ Options parse_options(int argc, char** argv) {
                                                {}}};
   Options options;
   for (;;) {
-    switch (
-        ::getopt_long(argc, argv, "", kOptions.data(), nullptr)) { // NOLINT(concurrency-mt-unsafe)
+    switch (::getopt_long(argc, argv, "", kOptions.data(), nullptr)) {
     case 'r': options.root = optarg; continue;
     case 'c': options.check_config = true; continue;
     case 'v':

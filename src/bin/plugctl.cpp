@@ -22,7 +22,7 @@ struct Unit {
 constexpr std::array kUnits = {Unit{"ms", 1}, Unit{"s", 1000}, Unit{"m", 60'000}, Unit{"", 1000}};
 
 std::string variable(const char* name) {
-  const char* value = std::getenv(name); // NOLINT(concurrency-mt-unsafe)
+  const char* value = std::getenv(name);
   return value == nullptr ? "" : value;
 }
 

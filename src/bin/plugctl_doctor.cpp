@@ -69,7 +69,7 @@ Answer ask_landlock(const Context&) {
   const long abi =
       ::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
   if (abi < 0)
-    return {Health::Missing, std::strerror(errno), // NOLINT(concurrency-mt-unsafe)
+    return {Health::Missing, std::strerror(errno),
             "boot with lsm=landlock,… and a kernel that has it: one wall less, level L1 at most"};
   const std::string found = fmt::format("ABI {}", abi);
   if (abi >= 6) return {Health::Good, found, ""};
@@ -98,7 +98,7 @@ Answer ask_user_namespaces(const Context&) {
   if (child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0)
     return {Health::Good, "allowed", ""};
   const int reason = child > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : EAGAIN;
-  return {Health::Missing, std::strerror(reason), // NOLINT(concurrency-mt-unsafe)
+  return {Health::Missing, std::strerror(reason),
           "sysctl user.max_user_namespaces and kernel.unprivileged_userns_clone, or run as root"};
 }
 
@@ -106,7 +106,7 @@ Answer ask_uid_ranges(const Context&) {
   if (::geteuid() == 0) return {Health::Good, "root: a uid of its own for every plugin", ""};
   const bool tool = ::access("/usr/bin/newuidmap", X_OK) == 0;
   const auto ranges = sys::read_file("/etc/subuid", mib(1));
-  const char* user = std::getenv("USER"); // NOLINT(concurrency-mt-unsafe)
+  const char* user = std::getenv("USER");
   const bool range =
       ranges && user != nullptr && ranges->find(fmt::format("{}:", user)) != std::string::npos;
   if (tool && range) return {Health::Good, "newuidmap and a range in /etc/subuid", ""};

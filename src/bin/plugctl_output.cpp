@@ -79,7 +79,7 @@ void Table::print(bool color) const {
 }
 
 bool want_color(bool no_color) {
-  const char* asked = std::getenv("NO_COLOR"); // NOLINT(concurrency-mt-unsafe)
+  const char* asked = std::getenv("NO_COLOR");
   return !no_color && (asked == nullptr || *asked == '\0') && ::isatty(STDOUT_FILENO) == 1;
 }
 

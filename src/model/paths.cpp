@@ -21,9 +21,9 @@ Paths paths_of_user(const std::string& runtime_dir, const std::string& home) {
 
 std::filesystem::path default_socket() {
   if (const char* named = std::getenv("MOHHOS_SOCKET"); named != nullptr && *named != '\0')
-    return named; // NOLINT(concurrency-mt-unsafe)
+    return named;
   if (const char* runtime = std::getenv("XDG_RUNTIME_DIR");
-      runtime != nullptr && *runtime != '\0') { // NOLINT(concurrency-mt-unsafe)
+      runtime != nullptr && *runtime != '\0') {
     std::error_code ignored;
     auto own = std::filesystem::path(runtime) / "mohhos/control.sock";
     if (std::filesystem::exists(own, ignored)) return own;

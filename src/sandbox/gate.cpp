@@ -118,9 +118,7 @@ Result<sys::Fd> take_listener(int pidfd, const GateListening& listening) {
 Error to_error(const GateFailed& failed) {
   std::string text = fmt::format("the sandbox cannot be built: {}", step_name(failed.step));
   if (failed.text[0] != 0) text += fmt::format(": {}", failed.text);
-  if (failed.error_number != 0)
-    text +=
-        fmt::format(": {}", std::strerror(failed.error_number)); // NOLINT(concurrency-mt-unsafe)
+  if (failed.error_number != 0) text += fmt::format(": {}", std::strerror(failed.error_number));
   if (failed.wall < model::kWallCount)
     text += fmt::format(" (wall: {})", model::wall_name(static_cast<model::Wall>(failed.wall)));
   return {Code::NoSandbox, std::move(text)};

@@ -23,7 +23,7 @@
 
 #include "sandbox/spec.hpp"
 
-extern "C" char** environ; // NOLINT
+extern "C" char** environ;
 
 namespace mohhos::sandbox {
 namespace {

@@ -224,7 +224,7 @@ std::string quote(std::string_view text) {
 
 std::string syscall_name(int number) {
   struct Free {
-    void operator()(char* text) const noexcept { std::free(text); } // NOLINT: libseccomp's
+    void operator()(char* text) const noexcept { std::free(text); } // libseccomp's
   };
   const std::unique_ptr<char, Free> name(
       seccomp_syscall_resolve_num_arch(SCMP_ARCH_X86_64, number));

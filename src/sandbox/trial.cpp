@@ -58,7 +58,7 @@ Result<std::string> find_program(const std::string& name) {
     if (::access(path.c_str(), X_OK) != 0) return fail_errno(name);
     return path.lexically_normal().string();
   }
-  const char* path = std::getenv("PATH"); // NOLINT(concurrency-mt-unsafe)
+  const char* path = std::getenv("PATH");
   std::string_view rest = path != nullptr ? path : "/usr/bin:/bin";
   while (!rest.empty()) {
     const std::string_view directory = rest.substr(0, rest.find(':'));
@@ -118,7 +118,7 @@ private:
 
 // Passes on what is there; false at the end.
 bool pass_on(int from, int to) {
-  std::array<char, 16384> buffer; // NOLINT: filled by read
+  std::array<char, 16384> buffer; // filled by read
   const ssize_t got = ::read(from, buffer.data(), buffer.size());
   if (got < 0) return errno == EINTR || errno == EAGAIN;
   return got > 0 && sys::write_all(to, {buffer.data(), static_cast<std::size_t>(got)});

@@ -14,7 +14,7 @@ namespace mohhos::sys {
 
 void say_line(std::string_view text) {
   std::string line;
-  if (std::getenv("JOURNAL_STREAM") == nullptr) { // NOLINT(concurrency-mt-unsafe)
+  if (std::getenv("JOURNAL_STREAM") == nullptr) {
     const std::time_t now = std::time(nullptr);
     std::tm parts{};
     char stamp[32];

@@ -271,7 +271,7 @@ Result<Fd> connect_unix(const std::filesystem::path& path) {
           path.native());
     return fail(Code::Unreachable,
                 "no mohhosd answers at {}: {}; is it running, and with this socket?", path.native(),
-                std::strerror(reason)); // NOLINT(concurrency-mt-unsafe)
+                std::strerror(reason));
   }
   return fd;
 }

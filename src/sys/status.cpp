@@ -50,8 +50,7 @@ Result<std::vector<std::string>> list_directory(const std::filesystem::path& pat
   std::vector<std::string> names;
   for (;;) {
     errno = 0;
-    const dirent* entry =
-        ::readdir(directory.get()); // NOLINT(concurrency-mt-unsafe): a stream of our own
+    const dirent* entry = ::readdir(directory.get()); // a stream of our own
     if (entry == nullptr) break;
     const std::string_view name = entry->d_name;
     if (name != "." && name != "..") names.emplace_back(name);

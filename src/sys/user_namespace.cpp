@@ -44,7 +44,7 @@ struct Subordinates {
 
 std::optional<Subordinates> find_subordinates(uid_t uid, std::uint32_t limit) {
   if (::access(kNewuidmap, X_OK) != 0 || ::access(kNewgidmap, X_OK) != 0) return std::nullopt;
-  const passwd* user = ::getpwuid(uid); // NOLINT(concurrency-mt-unsafe)
+  const passwd* user = ::getpwuid(uid);
   const std::string name = user != nullptr ? user->pw_name : "";
   const auto subuid = read_file("/etc/subuid", mib(1));
   const auto subgid = read_file("/etc/subgid", mib(1));

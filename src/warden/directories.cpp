@@ -16,7 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 
 const char* variable(const char* name) {
-  const char* value = std::getenv(name); // NOLINT(concurrency-mt-unsafe)
+  const char* value = std::getenv(name);
   return value != nullptr && *value == '/' ? value : nullptr;
 }
 

@@ -39,11 +39,11 @@ Identity become_root(std::uint32_t instance) {
   identity.uid_base = uid_base_of(instance);
   identity.uid_count = kUidsPerInstance;
   // The only look at the user database: nothing loads NSS modules after the start.
-  if (const passwd* user = ::getpwnam("mohhos")) { // NOLINT(concurrency-mt-unsafe)
+  if (const passwd* user = ::getpwnam("mohhos")) {
     identity.manager_uid = user->pw_uid;
     identity.manager_gid = user->pw_gid;
   }
-  const group* clients = ::getgrnam("mohhos"); // NOLINT(concurrency-mt-unsafe)
+  const group* clients = ::getgrnam("mohhos");
   if (clients != nullptr) identity.client_gid = clients->gr_gid;
   return identity;
 }

@@ -33,7 +33,7 @@ Result<sys::Fd> open_program(const fs::path& beside, const char* name) {
 std::vector<std::string> environment_for(const Place& place) {
   std::vector<std::string> environment = {"PATH=/usr/bin:/bin", "LANG=C.UTF-8"};
   const auto pass = [&](const char* name) {
-    if (const char* value = std::getenv(name)) // NOLINT(concurrency-mt-unsafe)
+    if (const char* value = std::getenv(name))
       environment.push_back(fmt::format("{}={}", name, value));
   };
   pass("JOURNAL_STREAM");

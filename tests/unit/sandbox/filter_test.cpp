@@ -256,7 +256,7 @@ TEST(Filter, TerminalIoctlsAreRefusedWithAnyUpperHalf) {
 }
 
 TEST(Filter, AgreesWithTheReferencePolicyOnRandomArguments) {
-  std::mt19937_64 random(4); // NOLINT: the same every time
+  std::mt19937_64 random(4); // the same every time
   const auto argument = [&]() -> std::uint64_t {
     switch (random() % 6) {
     case 0: return random() % 64;
@@ -287,7 +287,7 @@ TEST(Filter, AgreesWithTheReferencePolicyOnRandomArguments) {
 }
 
 TEST(Filter, UnconditionalCallsDoNotLookAtArguments) {
-  std::mt19937_64 random(5); // NOLINT
+  std::mt19937_64 random(5);
   const std::set<int> conditional(kConditional.begin(), kConditional.end());
   for (const CapabilitySet granted : kSets)
     for (std::uint32_t number = 0; number < 500; ++number) {

@@ -94,7 +94,7 @@ TEST(Embedding, ReplacesTheFileWholeAndKeepsItsMode) {
   ASSERT_TRUE(embed_manifest(path, kToml, "plugin.toml"));
   EXPECT_EQ(std::filesystem::status(path).permissions(), std::filesystem::perms{0755});
   void* handle = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  ASSERT_NE(handle, nullptr) << ::dlerror(); // NOLINT(concurrency-mt-unsafe)
+  ASSERT_NE(handle, nullptr) << ::dlerror();
   EXPECT_NE(::dlsym(handle, "mohhos_plugin"), nullptr);
   ::dlclose(handle);
 }

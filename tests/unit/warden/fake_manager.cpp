@@ -70,7 +70,7 @@ void act(const std::string& behaviour, unsigned restarts) {
 }
 
 void hear(const std::vector<std::byte>& bytes, const std::string& behaviour) {
-  static unsigned restarts = 0; // NOLINT: this whole program is one conversation
+  static unsigned restarts = 0; // this whole program is one conversation
   switch (as<Header>(bytes).type) {
   case MessageType::Hello:
     restarts = as<Hello>(bytes).restarts;
