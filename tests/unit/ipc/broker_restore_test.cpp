@@ -1,31 +1,15 @@
 // Channels for what a journal kept: there before their receiver, and perhaps before their sender.
 #include <gtest/gtest.h>
 
-#include "ipc/broker.hpp"
-#include "ipc/link_codec.hpp"
+#include "parties.hpp"
 
 namespace mohhos::ipc {
 namespace {
 
-Party plugin(std::uint64_t id, std::string name, std::vector<std::string> send_to = {"*"},
-             std::vector<std::string> receive_from = {"*"}) {
-  Party party{.id = {id},
-              .name = std::move(name),
-              .type = model::PluginType::Custom,
-              .generation = {1},
-              .capabilities = {},
-              .acl = {}};
-  party.acl.send_to = std::move(send_to);
-  party.acl.receive_from = std::move(receive_from);
-  return party;
-}
+using namespace testing;
+
 StandIn stand_in(std::uint64_t id, std::string name, bool waits = true) {
   return {.id = {id}, .name = std::move(name), .type = model::PluginType::Custom, .waits = waits};
-}
-OpenChannel by_name(const char* name) {
-  OpenChannel request;
-  put_text(request.target_name, name);
-  return request;
 }
 const ChannelOpened* opened(const Plan& plan, std::uint64_t to) {
   for (const Delivery& delivery : plan.deliveries)

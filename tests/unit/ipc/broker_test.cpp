@@ -1,74 +1,13 @@
-#include <algorithm>
+#include <set>
 
 #include <gtest/gtest.h>
 
-#include <set>
-
-#include "ipc/broker.hpp"
-#include "ipc/link_codec.hpp"
+#include "parties.hpp"
 
 namespace mohhos::ipc {
 namespace {
 
-Party plugin(std::uint64_t id, std::string name, std::vector<std::string> send_to = {"*"},
-             std::vector<std::string> receive_from = {"*"},
-             model::PluginType type = model::PluginType::Custom) {
-  Party party{.id = {id},
-              .name = std::move(name),
-              .type = type,
-              .generation = {1},
-              .capabilities = {},
-              .acl = {}};
-  party.acl.send_to = std::move(send_to);
-  party.acl.receive_from = std::move(receive_from);
-  return party;
-}
-Party application(std::uint64_t id) {
-  return {.id = {id},
-          .name = "plugctl",
-          .type = {},
-          .generation = {1},
-          .capabilities = model::kAllCapabilities,
-          .acl = {}};
-}
-
-OpenChannel by_name(const char* name, std::uint32_t sequence = 1) {
-  OpenChannel request;
-  request.header.sequence = sequence;
-  put_text(request.target_name, name);
-  return request;
-}
-OpenChannel by_id(std::uint64_t id) {
-  OpenChannel request;
-  request.target_id = id;
-  return request;
-}
-OpenGroup group(GroupKind kind, std::uint32_t value) {
-  OpenGroup request;
-  request.kind = kind;
-  request.value = value;
-  return request;
-}
-Subscribe wish(std::uint32_t event, std::uint64_t publisher = 0) {
-  Subscribe request;
-  request.publisher_id = publisher;
-  request.count = 1;
-  request.events[0] = event;
-  return request;
-}
-
-template <class T>
-std::vector<std::pair<std::uint64_t, T>> all(const Plan& plan) {
-  std::vector<std::pair<std::uint64_t, T>> found;
-  for (const Delivery& delivery : plan.deliveries)
-    if (const T* const record = std::get_if<T>(&delivery.record))
-      found.emplace_back(delivery.to.value, *record);
-  return found;
-}
-Code refused(const Plan& plan) {
-  const auto found = all<ChannelRefused>(plan);
-  return found.size() == 1 ? static_cast<Code>(found[0].second.code) : Code{};
-}
+using namespace testing;
 
 // --- who may ---
 
@@ -105,9 +44,7 @@ TEST(MaySend, AsksForTheCapabilityToReachAnAiModel) {
 // --- channels ---
 
 TEST(Broker, OpensAChannelAndTellsTheReceiverFirst) {
-  Broker broker;
-  (void)broker.join(plugin(1, "a"));
-  (void)broker.join(plugin(2, "b"));
+  Broker broker = of_plugins({"a", "b"});
   const Plan plan = broker.open({1}, by_name("b", 77));
   ASSERT_EQ(plan.make.size(), 1U);
   EXPECT_EQ(plan.make[0].ring_bytes, BrokerLimits{}.default_ring);
@@ -124,9 +61,7 @@ TEST(Broker, OpensAChannelAndTellsTheReceiverFirst) {
 }
 
 TEST(Broker, AnswersTheSameQuestionTwiceWithTheSameChannel) {
-  Broker broker;
-  (void)broker.join(plugin(1, "a"));
-  (void)broker.join(plugin(2, "b"));
+  Broker broker = of_plugins({"a", "b"});
   const Plan first = broker.open({1}, by_name("b"));
   const Plan second = broker.open({1}, by_id(2));
   EXPECT_TRUE(second.make.empty());
@@ -183,9 +118,7 @@ TEST(Broker, ALaneForRepliesAllowsNoReplyInTurn) {
 }
 
 TEST(Broker, GivesEachPriorityARingOfItsOwn) {
-  Broker broker;
-  (void)broker.join(plugin(1, "a"));
-  (void)broker.join(plugin(2, "b"));
+  Broker broker = of_plugins({"a", "b"});
   std::set<std::uint64_t> channels;
   for (const Lane lane : {Lane::Low, Lane::Normal, Lane::High, Lane::Urgent}) {
     OpenChannel request = by_name("b");
@@ -199,8 +132,7 @@ TEST(Broker, GivesEachPriorityARingOfItsOwn) {
 }
 
 TEST(Broker, RefusesAChannelToOneself) {
-  Broker broker;
-  (void)broker.join(plugin(1, "a"));
+  Broker broker = of_plugins({"a"});
   EXPECT_EQ(refused(broker.open({1}, by_name("a"))), Code::Invalid);
 }
 
@@ -227,9 +159,7 @@ TEST(Broker, ProgramsLeaveAReceiversOtherHalfToPlugins) {
 }
 
 TEST(Broker, UndoesAChannelWhoseMemoryCouldNotBeMade) {
-  Broker broker;
-  (void)broker.join(plugin(1, "a"));
-  (void)broker.join(plugin(2, "b"));
+  Broker broker = of_plugins({"a", "b"});
   const Plan plan = broker.open({1}, by_name("b", 5));
   const Plan undone = broker.undo({plan.make[0].channel}, {Code::Exhausted, "no memory"});
   EXPECT_EQ(refused(undone), Code::Exhausted);
@@ -241,9 +171,7 @@ TEST(Broker, UndoesAChannelWhoseMemoryCouldNotBeMade) {
 // --- coming and going ---
 
 TEST(Broker, EndsTheChannelsOfWhoLeaves) {
-  Broker broker;
-  (void)broker.join(plugin(1, "a"));
-  (void)broker.join(plugin(2, "b"));
+  Broker broker = of_plugins({"a", "b"});
   (void)broker.open({1}, by_name("b"));
   (void)broker.open({2}, by_name("a"));
   const Plan plan = broker.leave({2});
@@ -271,9 +199,7 @@ TEST(Broker, WhoBringsADeadLetterBackNeedsNoAcl) {
 }
 
 TEST(Broker, TellsThePeersOfALostOneAtOnceAndNotAgain) {
-  Broker broker;
-  (void)broker.join(plugin(1, "a"));
-  (void)broker.join(plugin(2, "b"));
+  Broker broker = of_plugins({"a", "b"});
   (void)broker.open({1}, by_name("b"));
   (void)broker.open({2}, by_name("a"));
   const Plan lost = broker.lost({2});
@@ -290,9 +216,7 @@ TEST(Broker, TellsThePeersOfALostOneAtOnceAndNotAgain) {
 }
 
 TEST(Broker, OpensAChannelToALostOneForItsSuccessor) {
-  Broker broker;
-  (void)broker.join(plugin(1, "a"));
-  (void)broker.join(plugin(2, "b"));
+  Broker broker = of_plugins({"a", "b"});
   (void)broker.lost({2});
   const Plan plan = broker.open({1}, by_name("b"));
   ASSERT_EQ(plan.make.size(), 1U);
@@ -306,9 +230,7 @@ TEST(Broker, OpensAChannelToALostOneForItsSuccessor) {
 }
 
 TEST(Broker, ALostSubscriberStillBelongsToItsGroup) {
-  Broker broker;
-  (void)broker.join(plugin(1, "a"));
-  (void)broker.join(plugin(2, "b"));
+  Broker broker = of_plugins({"a", "b"});
   (void)broker.subscribe({2}, wish(7));
   (void)broker.lost({2});
   const Plan plan = broker.open_group({1}, group(GroupKind::SubscribersOfEvent, 7));
@@ -318,9 +240,7 @@ TEST(Broker, ALostSubscriberStillBelongsToItsGroup) {
 }
 
 TEST(Broker, GivesASuccessorTheRingsAndTellsItsPeers) {
-  Broker broker;
-  (void)broker.join(plugin(1, "a"));
-  (void)broker.join(plugin(2, "b"));
+  Broker broker = of_plugins({"a", "b"});
   const std::uint64_t to_b = broker.open({1}, by_name("b")).make[0].channel;
   const std::uint64_t from_b = broker.open({2}, by_name("a")).make[0].channel;
   Party successor = plugin(2, "b");
@@ -336,9 +256,7 @@ TEST(Broker, GivesASuccessorTheRingsAndTellsItsPeers) {
 }
 
 TEST(Broker, RevokesWhatANewGrantDoesNotAllow) {
-  Broker broker;
-  (void)broker.join(plugin(1, "a"));
-  (void)broker.join(plugin(2, "b"));
+  Broker broker = of_plugins({"a", "b"});
   (void)broker.open({1}, by_name("b"));
   model::Acl none;
   const Plan plan = broker.regrant({1}, {}, none);
@@ -347,8 +265,7 @@ TEST(Broker, RevokesWhatANewGrantDoesNotAllow) {
 }
 
 TEST(Broker, OnlyAnEndMayCloseAChannel) {
-  Broker broker;
-  for (const std::uint64_t id : {1U, 2U, 3U}) (void)broker.join(plugin(id, fmt::format("p{}", id)));
+  Broker broker = of_plugins({"p1", "p2", "p3"});
   CloseChannel close;
   close.channel_id = broker.open({1}, by_id(2)).make[0].channel;
   close.reason = CloseReason::Broken;
@@ -359,117 +276,10 @@ TEST(Broker, OnlyAnEndMayCloseAChannel) {
   EXPECT_EQ(all<ChannelClosed>(plan)[0].first, 1U);
 }
 
-// --- groups ---
-
-TEST(Broker, OpensAGroupByTypeWithWhomItMayReach) {
-  Broker broker;
-  (void)broker.join(plugin(1, "a"));
-  (void)broker.join(plugin(2, "b", {"*"}, {"*"}, model::PluginType::DeviceDriver));
-  (void)broker.join(plugin(3, "c", {"*"}, {}, model::PluginType::DeviceDriver));
-  (void)broker.join(plugin(4, "d"));
-  const Plan plan = broker.open_group({1}, group(GroupKind::PluginsOfType, 5));
-  const auto ready = all<GroupReady>(plan);
-  ASSERT_EQ(ready.size(), 1U);
-  EXPECT_EQ(ready[0].second.count, 1U);
-  EXPECT_EQ(ready[0].second.refused, 1U);
-  EXPECT_TRUE(std::holds_alternative<GroupReady>(
-      plan.deliveries.back().record)); // its channels came before
-}
-
-TEST(Broker, TellsThoseWhoAskedForAGroupOnceWhenItMayHaveChanged) {
-  Broker broker;
-  (void)broker.join(plugin(1, "a"));
-  (void)broker.open_group({1}, group(GroupKind::PluginsOfType, 6));
-  EXPECT_EQ(all<GroupStale>(broker.join(plugin(2, "b"))).size(), 1U);
-  EXPECT_EQ(all<GroupStale>(broker.join(plugin(3, "c"))).size(), 0U); // it has not asked since
-}
-
-// Else anybody could have all publishers ask again before each event.
-TEST(Broker, WhatStrangersOpenCloseAndLeaveIsNoReasonToAskForAGroupAgain) {
-  Broker broker;
-  for (const std::uint64_t id : {1U, 2U, 3U}) (void)broker.join(plugin(id, fmt::format("p{}", id)));
-  (void)broker.open_group({1}, group(GroupKind::PluginsOfType, 6));
-  const Plan opened = broker.open({2}, by_id(3));
-  EXPECT_TRUE(all<GroupStale>(opened).empty());
-  CloseChannel close;
-  close.channel_id = opened.make.at(0).channel;
-  close.reason = CloseReason::Broken;
-  EXPECT_TRUE(all<GroupStale>(broker.close({2}, close)).empty());
-  EXPECT_TRUE(all<GroupStale>(broker.join(application(7))).empty());
-  EXPECT_TRUE(all<GroupStale>(broker.leave({7})).empty());
-  (void)broker.join(application(8));
-  EXPECT_TRUE(all<GroupStale>(broker.subscribe({8}, wish(5, 2))).empty()); // of another publisher
-  EXPECT_EQ(all<GroupStale>(broker.subscribe({8}, wish(5, 1))).size(), 1U);
-}
-
-TEST(Broker, WhoOpensAndClosesWithoutEndMustWait) {
-  Broker broker(BrokerLimits{.openings_per_pair = 5, .openings_forgiven = 2});
-  for (const std::uint64_t id : {1U, 2U, 3U}) (void)broker.join(plugin(id, fmt::format("p{}", id)));
-  const auto round = [&](std::uint64_t to) {
-    const Plan plan = broker.open({1}, by_id(to));
-    if (plan.make.empty()) return refused(plan);
-    CloseChannel close;
-    close.channel_id = plan.make[0].channel;
-    close.reason = CloseReason::PeerGone;
-    (void)broker.close({1}, close);
-    return Code{};
-  };
-  for (int i = 0; i < 5; ++i) EXPECT_EQ(round(2), Code{});
-  EXPECT_EQ(round(2), Code::Exhausted);
-  EXPECT_EQ(round(3), Code{}); // another receiver has had no trouble
-  broker.forgive();
-  for (int i = 0; i < 2; ++i) EXPECT_EQ(round(2), Code{});
-  EXPECT_EQ(round(2), Code::Exhausted);
-}
-
-TEST(Broker, FindsSubscribersOfAnyOrOfOnePublisher) {
-  Broker broker;
-  for (const std::uint64_t id : {1U, 2U, 3U, 4U})
-    (void)broker.join(plugin(id, fmt::format("p{}", id)));
-  (void)broker.subscribe({2}, wish(7));
-  (void)broker.subscribe({3}, wish(7, 1));
-  (void)broker.subscribe({4}, wish(7, 2));
-  EXPECT_EQ(all<GroupReady>(broker.open_group({1}, group(GroupKind::SubscribersOfEvent, 7)))[0]
-                .second.count,
-            2U);
-  EXPECT_EQ(all<GroupReady>(broker.open_group({1}, group(GroupKind::SubscribersOfEvent, 8)))[0]
-                .second.count,
-            0U);
-}
-
-TEST(Broker, BoundsSubscriptions) {
-  Broker broker({.subscriptions_per_party = 2});
-  (void)broker.join(plugin(1, "a"));
-  EXPECT_EQ(all<Subscribed>(broker.subscribe({1}, wish(1))).size(), 1U);
-  EXPECT_EQ(all<Subscribed>(broker.subscribe({1}, wish(2))).size(), 1U);
-  EXPECT_EQ(refused(broker.subscribe({1}, wish(3))), Code::Exhausted);
-}
-
-TEST(Broker, RefusesEventsThatNobodyDeclares) {
-  Broker broker;
-  Party publisher = plugin(1, "a");
-  publisher.events = model::Events{{7, model::Lossiness::Oldest}};
-  Party subscriber = plugin(2, "b");
-  subscriber.events = model::Events{};
-  (void)broker.join(publisher);
-  (void)broker.join(subscriber);
-  EXPECT_EQ(refused(broker.subscribe({2}, wish(8))), Code::NotFound);
-  EXPECT_EQ(refused(broker.subscribe({2}, wish(8, 1))), Code::NotFound);
-  EXPECT_EQ(refused(broker.subscribe({2}, wish(7, 99))), Code::NotFound);
-  EXPECT_EQ(all<Subscribed>(broker.subscribe({2}, wish(7))).size(), 1U);
-  EXPECT_EQ(refused(broker.open_group({1}, group(GroupKind::SubscribersOfEvent, 8))), Code::Denied);
-  const Plan plan = broker.open_group({1}, group(GroupKind::SubscribersOfEvent, 7));
-  ASSERT_EQ(plan.make.size(), 1U);
-  EXPECT_EQ(plan.make[0].lane, Lane::Lossy);
-  EXPECT_EQ(all<GroupReady>(plan)[0].second.losses[0],
-            static_cast<std::uint8_t>(model::Lossiness::Oldest));
-}
-
 // --- calls that wait for each other ---
 
 TEST(Broker, NamesACycleOfCallsThatWaitForEachOther) {
-  Broker broker;
-  for (const std::uint64_t id : {1U, 2U, 3U}) (void)broker.join(plugin(id, fmt::format("p{}", id)));
+  Broker broker = of_plugins({"p1", "p2", "p3"});
   const auto waiting = [&](std::uint64_t who, std::uint64_t on) {
     Waiting record;
     record.peer_id = on;
@@ -490,8 +300,7 @@ TEST(Broker, NamesACycleOfCallsThatWaitForEachOther) {
 }
 
 TEST(Broker, ACallThatWaitsForSomebodyWhoWasNotAskedIsNone) {
-  Broker broker;
-  for (const std::uint64_t id : {1U, 2U, 3U}) (void)broker.join(plugin(id, fmt::format("p{}", id)));
+  Broker broker = of_plugins({"p1", "p2", "p3"});
   for (const auto& [from, to] : {std::pair{1U, 2U}, std::pair{2U, 3U}})
     (void)broker.open({from}, by_id(to));
   for (const auto& [who, on] : {std::pair{3U, 1U}, std::pair{2U, 3U}, std::pair{1U, 2U}}) {
@@ -499,151 +308,6 @@ TEST(Broker, ACallThatWaitsForSomebodyWhoWasNotAskedIsNone) {
     record.peer_id = on;
     EXPECT_TRUE(broker.waiting({who}, record).deliveries.empty());
   }
-}
-
-// --- recorders ---
-
-TEST(Broker, GivesARecorderCopiesOfOneChannel) {
-  Broker broker;
-  (void)broker.join(plugin(1, "a"));
-  (void)broker.join(plugin(2, "b"));
-  (void)broker.join(application(9));
-  const std::uint64_t channel = broker.open({1}, by_name("b")).make[0].channel;
-  const auto tapped = broker.tap({channel}, {9});
-  ASSERT_TRUE(tapped) << tapped.error().text;
-  ASSERT_EQ(tapped->make.size(), 1U);
-  EXPECT_EQ(tapped->make[0].sender, 2U);
-  EXPECT_EQ(tapped->make[0].receiver, 9U);
-  EXPECT_EQ(tapped->make[0].lane, Lane::Tap);
-  ASSERT_EQ(all<TapOpened>(*tapped).size(), 1U);
-  EXPECT_EQ(all<TapOpened>(*tapped)[0].first, 2U);
-  EXPECT_EQ(broker.tap({channel}, {9}).error().code, Code::Exists);
-  EXPECT_EQ(broker.tap({99}, {9}).error().code, Code::NotFound);
-  EXPECT_EQ(broker.untap({channel}).drop.size(), 1U);
-  EXPECT_TRUE(broker.tap({channel}, {9}));
-  // The ring of copies stays for what is unread, until one of its own ends goes.
-  EXPECT_EQ(broker.leave({1}).drop.size(), 1U);
-  EXPECT_EQ(broker.leave({9}).drop.size(), 1U);
-}
-
-TEST(Broker, HasOneRingOfCopiesForOneReceiverAndRecorder) {
-  Broker broker;
-  (void)broker.join(plugin(1, "a"));
-  (void)broker.join(plugin(2, "b"));
-  (void)broker.join(plugin(3, "c"));
-  (void)broker.join(application(9));
-  const std::uint64_t first = broker.open({1}, by_name("b")).make[0].channel;
-  const std::uint64_t second = broker.open({3}, by_name("b")).make[0].channel;
-  const std::uint64_t copies = broker.tap({first}, {9})->make[0].channel;
-  EXPECT_TRUE(broker.tap({second}, {9})->make.empty()); // the same ring
-  (void)broker.untap({first});
-  EXPECT_TRUE(broker.find({copies}));
-  (void)broker.untap({second});
-  EXPECT_FALSE(broker.find({copies}));
-}
-
-TEST(Broker, EndsCopiesWhenTheProcessThatMadeThemIsLost) {
-  Broker broker;
-  (void)broker.join(plugin(1, "a"));
-  (void)broker.join(plugin(2, "b"));
-  (void)broker.join(application(9));
-  const std::uint64_t channel = broker.open({1}, by_name("b")).make[0].channel;
-  const std::uint64_t copies = broker.tap({channel}, {9})->make[0].channel;
-  EXPECT_EQ(broker.lost({2}).drop, std::vector{ChannelId{copies}});
-  EXPECT_EQ(broker.tap({channel}, {9}).error().code, Code::NotRunning);
-  Party successor = plugin(2, "b");
-  successor.generation = {2};
-  (void)broker.join(successor);
-  EXPECT_TRUE(broker.tap({channel}, {9}));
-}
-
-// --- a manager's restart ---
-
-TEST(Broker, AnotherManagerGoesOnWithWhatWasSaved) {
-  Broker before;
-  (void)before.join(plugin(1, "a"));
-  (void)before.join(plugin(2, "b"));
-  (void)before.join(plugin(3, "c"));
-  const std::uint64_t kept = before.open({1}, by_name("b")).make[0].channel;
-  (void)before.open({1}, by_name("c"));
-  (void)before.subscribe({2}, wish(7));
-
-  Broker after;
-  ASSERT_TRUE(after.restore(before.save()));
-  (void)after.join(plugin(1, "a"));
-  const Plan joined = after.join(plugin(2, "b"));
-  ASSERT_EQ(all<ChannelOpened>(joined).size(), 1U); // in case the old manager died before it told
-  const Plan swept = after.sweep();
-  EXPECT_EQ(swept.drop.size(), 1U); // c died meanwhile
-  EXPECT_EQ(all<ChannelOpened>(after.open({1}, by_name("b")))[0].second.channel_id, kept);
-  EXPECT_EQ(all<GroupReady>(after.open_group({1}, group(GroupKind::SubscribersOfEvent, 7)))[0]
-                .second.count,
-            1U);
-  (void)after.join(plugin(4, "d"));
-  EXPECT_GT(after.open({1}, by_name("d")).make[0].channel,
-            kept + 1); // numbers are never used twice
-}
-
-TEST(Broker, AnotherManagerKnowsWhatIsBeingRecorded) {
-  Broker before;
-  (void)before.join(plugin(1, "a"));
-  (void)before.join(plugin(2, "b"));
-  (void)before.join(application(9));
-  const std::uint64_t channel = before.open({1}, by_name("b")).make[0].channel;
-  const Plan tapped = *before.tap({channel}, {9});
-  EXPECT_TRUE(tapped.changed);
-  const std::uint64_t copies = tapped.make[0].channel;
-
-  Broker after;
-  ASSERT_TRUE(after.restore(before.save()));
-  (void)after.join(application(9));
-  (void)after.join(plugin(1, "a"));
-  // The old one may have died before it told the receiver: the ring first, then what goes into it,
-  // then the channel that is recorded.
-  const Plan joined = after.join(plugin(2, "b"));
-  const auto taps = all<TapOpened>(joined);
-  ASSERT_EQ(taps.size(), 1U);
-  EXPECT_EQ(taps[0].first, 2U);
-  EXPECT_EQ(taps[0].second.channel_id, channel);
-  EXPECT_EQ(taps[0].second.tap_channel_id, copies);
-  const auto opened = all<ChannelOpened>(joined);
-  ASSERT_EQ(opened.size(), 2U);
-  EXPECT_EQ(opened[0].second.channel_id, copies);
-  EXPECT_EQ(opened[0].second.role, Role::Send);
-  EXPECT_EQ(opened[1].second.channel_id, channel);
-  EXPECT_TRUE(after.sweep().drop.empty());
-  EXPECT_EQ(after.tap({channel}, {9}).error().code, Code::Exists);
-  EXPECT_EQ(after.untap({channel}).drop, std::vector{ChannelId{copies}});
-}
-
-TEST(Broker, RefusesASavedRecorderThatMakesNoSense) {
-  Broker before;
-  (void)before.join(plugin(1, "a"));
-  (void)before.join(plugin(2, "b"));
-  (void)before.join(application(9));
-  const std::uint64_t channel = before.open({1}, by_name("b")).make[0].channel;
-  (void)before.tap({channel}, {9});
-  auto saved = before.save();
-  for (const std::size_t behind : {8U, 16U}) { // the two numbers at the end of it
-    auto changed = saved;
-    changed[saved.size() - behind] = std::byte{77};
-    EXPECT_EQ(Broker().restore(changed).error().code, Code::Malformed);
-  }
-}
-
-TEST(Broker, RefusesASavedStateThatIsCutOrChanged) {
-  Broker before;
-  (void)before.join(plugin(1, "a"));
-  (void)before.join(plugin(2, "b"));
-  (void)before.join(application(9));
-  const std::uint64_t channel = before.open({1}, by_name("b")).make[0].channel;
-  (void)before.tap({channel}, {9});
-  const auto saved = before.save();
-  for (std::size_t size = 0; size < saved.size(); ++size)
-    ASSERT_FALSE(Broker().restore(std::span(saved).first(size))) << size;
-  auto changed = saved;
-  changed[0] = std::byte{0};
-  EXPECT_FALSE(Broker().restore(changed));
 }
 
 } // namespace

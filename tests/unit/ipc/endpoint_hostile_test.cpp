@@ -13,12 +13,7 @@ namespace mohhos::ipc {
 namespace {
 
 using namespace std::chrono_literals;
-using testing::bytes_of;
-using testing::EndpointTest;
-using testing::in;
-using testing::plugin;
-using testing::soon;
-using testing::text_of;
+using namespace testing;
 
 // A party without an Endpoint: its link, and whatever ring it asks for, to fill as it likes.
 class Outlaw {
@@ -204,7 +199,7 @@ TEST(FullEndpoint, AChannelWhoseDescriptorsFindNoRoomIsRefusedAndTheOthersGoOn) 
   auto link = sys::make_seqpacket_pair();
   ASSERT_TRUE(link);
   const auto endpoint = *Endpoint::open(std::move(link->second), {});
-  testing::Pair pair;
+  Pair pair;
   const ChannelMemory& memory = pair.memory;
   const auto end = make_receiver_end(memory);
   ASSERT_TRUE(end);
@@ -240,7 +235,7 @@ TEST(FullEndpoint, ARingOfAnotherVersionIsRefusedAndSaysSo) {
   auto link = sys::make_seqpacket_pair();
   ASSERT_TRUE(link);
   const auto endpoint = *Endpoint::open(std::move(link->second), {});
-  const testing::Pair pair;
+  const Pair pair;
   const ChannelMemory& memory = pair.memory;
   const std::uint32_t other = kRingVersion + 1;
   ASSERT_EQ(::pwrite(memory.data.get(), &other, sizeof other, offsetof(DataHeader, version)), 4);
@@ -278,9 +273,11 @@ TEST_F(HostileEndpoint, AClaimToWaitForSomebodyEndsNobodysCall) {
   const ChannelId to_b = channel_to(*a, "b");
   b.say(waiting_for(9));
   outlaw.say(waiting_for(1));
-  // While a waits, and has told that it does: again and again, every second and at once.
+  ASSERT_TRUE(board.await_waiting({2}, kLong) && board.await_waiting({9}, kLong));
+  // While a waits, and has told that it does. Its verdict lies on its link before the news of b's
+  // channel for answers, so it has come when the answer does.
   std::thread answering([&] {
-    ::poll(nullptr, 0, 200);
+    ASSERT_TRUE(board.await_waiting({1}, kLong));
     auto replies = b.open({1}, Lane::Reply);
     ASSERT_TRUE(replies) << replies.error().text;
     const auto numbers = board.sender_end(to_b);
@@ -398,118 +395,9 @@ TEST_F(HostileEndpoint, AnAnswerToNothingAtAllBreaksTheRingForAnswers) {
   auto replies = outlaw.open({1}, Lane::Reply);
   ASSERT_TRUE(replies) << replies.error().text;
   Outlaw::send(*replies, {.type = MessageType::DataResponse});
-  std::optional<Ended> end;
-  a->on_ended([&](const Ended& ended) { end = ended; });
-  while (!end) ASSERT_TRUE(a->receive(in(1ms)));
+  const LastEnd end(*a);
+  while (!end) ASSERT_TRUE(a->receive(soon()));
   EXPECT_EQ(end->why.code, Code::Malformed);
-}
-
-// --- lossy events ---
-
-class LossyEndpoint : public HostileEndpoint {
-protected:
-  LossyEndpoint() {
-    Party publisher = plugin(1, "a");
-    publisher.events = model::Events{{7, model::Lossiness::Oldest}};
-    publisher.ring_bytes = 4096;
-    a = open(publisher);
-    b = open(plugin(2, "b"));
-    const std::array<std::uint32_t, 1> events{7};
-    EXPECT_TRUE(b->subscribe({}, events, soon()));
-    publish("one");
-  }
-  void publish(std::string_view text) {
-    const auto sent = a->publish(7, {}, bytes_of(text), soon());
-    EXPECT_TRUE(sent && sent->sent == 1);
-  }
-  ChannelId lossy() { return ChannelId{board.channel({1}, {2}, Lane::Lossy)->channel}; }
-  std::unique_ptr<Endpoint> a;
-  std::unique_ptr<Endpoint> b;
-};
-
-TEST_F(LossyEndpoint, AnEventInHandStaysWhateverIsPublishedAndTakenMeanwhile) {
-  publish("two");
-  auto one = b->receive(soon());
-  auto two = b->receive(soon());
-  ASSERT_TRUE(one && *one && two && *two);
-  const std::string large(1000, 'x');
-  for (int i = 0; i < 100; ++i) publish(large);
-  auto later = b->receive(soon());
-  ASSERT_TRUE(later && *later);
-  EXPECT_EQ(text_of((*one)->payload), "one");
-  EXPECT_EQ(text_of((*two)->payload), "two");
-  EXPECT_EQ(text_of((*later)->payload), large);
-  b->release(**one);
-  b->release(**two);
-  b->release(**later);
-}
-
-TEST_F(LossyEndpoint, AnEventInHandOutlivesItsPublisher) {
-  auto one = b->receive(soon());
-  ASSERT_TRUE(one && *one);
-  for (int i = 0; i < 1000; ++i) publish("more");
-  board.leave({1});
-  std::vector<Message> more;
-  for (;;) {
-    auto message = b->receive(in(20ms));
-    ASSERT_TRUE(message);
-    if (!*message) break;
-    more.push_back(**message);
-  }
-  EXPECT_FALSE(more.empty());
-  EXPECT_EQ(text_of((*one)->payload), "one");
-  b->release(**one);
-  for (const Message& message : more) {
-    EXPECT_EQ(text_of(message.payload), "more");
-    b->release(message);
-  }
-  std::optional<Ended> end;
-  b->on_ended([&](const Ended& ended) {
-    end = ended;
-    b->interrupt();
-  });
-  EXPECT_FALSE(*b->receive(soon()));
-  ASSERT_TRUE(end);
-}
-
-TEST_F(LossyEndpoint, LiesAboutTheOldestAndTheNumbersHurtTheirCountersOnly) {
-  auto one = b->receive(soon());
-  ASSERT_TRUE(one && *one);
-  b->release(**one);
-  const ChannelId honest = channel_to(*b, "a");
-  const ChannelEnd mine = board.sender_end(lossy());
-  const auto data = sys::map_shared(mine.data.get(), 0, kHeaderPage + 4096, sys::Access::ReadWrite);
-  ASSERT_TRUE(data);
-  auto* const header = reinterpret_cast<DataHeader*>(data->data());
-  std::optional<Ended> end;
-  b->on_ended([&](const Ended& ended) { end = ended; });
-  std::uint64_t random = 88172645463325252ULL;
-  for (int round = 0; round < 20'000 && !end; ++round) {
-    random ^= random << 13;
-    random ^= random >> 7;
-    random ^= random << 17;
-    // Forward, backward, anywhere, but where a record could lie: so that it is not ended at once.
-    header->oldest = (round % 3 == 0 ? random : header->oldest + (random % 64 - 32) * 64) & ~63ULL;
-    const std::uint64_t place = header->oldest;
-    auto* const record = data->data() + kHeaderPage + (place & 4095);
-    const PublishWord word{
-        .size = 16, .tag = tag_of(place), .type = 5, .flags = static_cast<std::uint8_t>(kExtended)};
-    const RecordExtension lies{
-        .correlation = random, .deadline_ns = random, .event = 7, .attachment = random};
-    std::memcpy(record + sizeof(RecordHeader), &lies,
-                std::min<std::size_t>(sizeof lies, 4096 - (place & 4095) - sizeof(RecordHeader)));
-    *reinterpret_cast<std::uint64_t*>(record) = word.pack();
-    auto message = b->receive(kNoWait);
-    ASSERT_TRUE(message);
-    if (!*message) continue;
-    EXPECT_LE((*message)->payload.size(), 4096U);
-    b->release(**message);
-  }
-  header->oldest = 1; // no place of a record
-  while (!end) ASSERT_TRUE(b->receive(in(1ms)));
-  EXPECT_EQ(end->why.code, Code::Malformed);
-  send(*b, honest, "others go on");
-  EXPECT_EQ(take(*a), "others go on");
 }
 
 // --- a ring of one's own ---

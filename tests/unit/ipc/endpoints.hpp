@@ -3,11 +3,13 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include <gtest/gtest.h>
 
+#include "parties.hpp"
 #include "ring_memory.hpp"
 #include "switchboard.hpp"
 
@@ -23,16 +25,39 @@ inline Monotonic soon() {
   return in(kLong);
 }
 
-inline Party plugin(std::uint64_t id, std::string name) {
-  Party party{.id = {id},
-              .name = std::move(name),
-              .type = model::PluginType::Custom,
-              .generation = {1},
-              .capabilities = {},
-              .acl = {}};
-  party.acl.send_to = party.acl.receive_from = {"*"};
-  return party;
+// Answers every request with its own text and an exclamation mark, until it is told "stop".
+inline void answer_requests(Endpoint& endpoint) {
+  for (;;) {
+    auto message = endpoint.receive(soon());
+    if (!message || !*message) return;
+    const std::string text = text_of((*message)->payload);
+    const ReplyTo to = reply_to(**message);
+    endpoint.release(**message);
+    if (text == "stop") return;
+    if (text == "no")
+      (void)endpoint.respond(to, bytes_of("I would rather not"), soon(), true);
+    else if (to.correlation != 0)
+      (void)endpoint.respond(to, bytes_of(text + "!"), soon());
+  }
 }
+
+// What the owner of an endpoint is told of an end; its receive() returns then.
+class LastEnd {
+public:
+  explicit LastEnd(Endpoint& endpoint) {
+    endpoint.on_ended([this, &endpoint](const Ended& ended) {
+      end_ = ended;
+      endpoint.interrupt();
+    });
+  }
+  LastEnd(const LastEnd&) = delete;
+  LastEnd& operator=(const LastEnd&) = delete;
+  explicit operator bool() const { return end_.has_value(); }
+  const Ended* operator->() const { return &end_.value(); }
+
+private:
+  std::optional<Ended> end_;
+};
 
 class EndpointTest : public ::testing::Test {
 protected:

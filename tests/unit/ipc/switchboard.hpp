@@ -3,8 +3,11 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <map>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include <poll.h>
@@ -75,6 +78,11 @@ public:
     broker_.forgive();
   }
   void answer_nothing(bool silent) { silent_ = silent; }
+  // Until this party has said that it waits for somebody, and been told what follows from it.
+  bool await_waiting(PluginId id, std::chrono::milliseconds patience) {
+    std::unique_lock lock(mutex_);
+    return told_.wait_for(lock, patience, [&] { return waited_.contains(id); });
+  }
   // What a hostile end has of a channel: its descriptors, to do with as it likes.
   ChannelEnd sender_end(ChannelId id) {
     const std::lock_guard lock(mutex_);
@@ -159,7 +167,10 @@ private:
     case LinkType::OpenChannel: return execute(broker_.open(id, (*record)->as<OpenChannel>()));
     case LinkType::OpenGroup: return execute(broker_.open_group(id, (*record)->as<OpenGroup>()));
     case LinkType::Subscribe: return execute(broker_.subscribe(id, (*record)->as<Subscribe>()));
-    case LinkType::Waiting: return execute(broker_.waiting(id, (*record)->as<Waiting>()));
+    case LinkType::Waiting:
+      execute(broker_.waiting(id, (*record)->as<Waiting>()));
+      waited_.insert(id);
+      return told_.notify_all();
     case LinkType::MakeMemory:
       return make_memory_for(id, link->second.get(), (*record)->as<MakeMemory>());
     case LinkType::SendMemory:
@@ -271,6 +282,8 @@ private:
   std::map<std::uint64_t, sys::Fd> shared_;
   std::vector<std::string> complaints_;
   std::vector<Sync> syncs_;
+  std::set<PluginId> waited_;
+  std::condition_variable told_;
   std::atomic<bool> stopping_ = false;
   std::atomic<bool> silent_ = false;
   std::thread thread_;
