@@ -100,20 +100,21 @@ static int32_t evil_on_message(void* self, const mohhos_message_t* message) {
   return evil_message(message);
 }
 
-#define EVIL_PLUGIN_WITH_MESSAGES                                                                  \
-  const mohhos_plugin_t mohhos_plugin = {                                                          \
-      .struct_size = sizeof(mohhos_plugin_t),                                                      \
-      .abi_version = MOHHOS_ABI_VERSION,                                                           \
-      .create = evil_create,                                                                       \
-      .on_start = evil_start,                                                                      \
-      .on_message = evil_on_message,                                                               \
-  }
+#define EVIL_FUNCTIONS                                                                             \
+  .struct_size = sizeof(mohhos_plugin_t), .abi_version = MOHHOS_ABI_VERSION,                       \
+  .create = evil_create, .on_start = evil_start, .on_message = evil_on_message
 
-#define EVIL_PLUGIN                                                                                \
+#define EVIL_ANSWERS                                                                               \
   static int32_t evil_message(const mohhos_message_t* message) {                                   \
     return answer_alive(message);                                                                  \
-  }                                                                                                \
-  EVIL_PLUGIN_WITH_MESSAGES
+  }
+
+// The file defines evil_message() itself.
+#define EVIL_PLUGIN_WITH_MESSAGES const mohhos_plugin_t mohhos_plugin = {EVIL_FUNCTIONS}
+// The file defines `static int32_t work(void* self)`, for wake() and wake_after().
+#define EVIL_PLUGIN_WITH_WORK                                                                      \
+  EVIL_ANSWERS const mohhos_plugin_t mohhos_plugin = {EVIL_FUNCTIONS, .on_work = work}
+#define EVIL_PLUGIN EVIL_ANSWERS EVIL_PLUGIN_WITH_MESSAGES
 
 #endif // EVIL_BYSTANDER
 
