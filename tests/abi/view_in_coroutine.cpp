@@ -3,7 +3,7 @@
 
 struct Careless : mohhos::Plugin {
   mohhos::Task keep(const mohhos::Message& message) {
-    co_await mohhos::sleep(std::chrono::seconds(1));
+    co_await mohhos::sleep(std::chrono::seconds(1)); // anything that can be awaited
     reply(message, message.text());
   }
   void on_message(const mohhos::Message& message) override { start(keep(message)); }

@@ -70,7 +70,8 @@ TEST_F(Sdk, ARequestThatNobodyWaitsForAnyMoreIsNotDelivered) {
 }
 
 TEST_F(Sdk, EventsReachWhoAskedAndAreThoseOfTheManifest) {
-  EXPECT_EQ(ask("events"), "5:9 5:16 sent to 11");
+  EXPECT_EQ(ask("events"), "sent to 11");
+  EXPECT_EQ(ask("what came?"), "5:9 5:16");
   expect_failure("unknown event", MOHHOS_E_NOT_FOUND, {"subscribe"});
   expect_failure("undeclared event", MOHHOS_E_PLUGIN_FAILED, {"publish"});
 }

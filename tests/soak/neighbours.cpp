@@ -41,7 +41,7 @@ Party party(PluginId id, std::string name) {
   return party;
 }
 
-enum class Attack : int { None, Compute, Flood, Break, Bells, OpenAndClose, Waiting };
+enum class Attack : int { None, Compute, Flood, Break, Bells, OpenAndClose, Waiting, Over };
 constexpr std::array kAttacks = {Attack::Compute, Attack::Flood,        Attack::Break,
                                  Attack::Bells,   Attack::OpenAndClose, Attack::Waiting};
 constexpr std::array kNames = {"nothing",
@@ -58,11 +58,10 @@ class Outlaw {
 public:
   explicit Outlaw(sys::Fd link) : link_(std::move(link)) {}
 
-  void run(const std::atomic<Attack>& attack, const std::atomic<bool>& done) {
-    while (!done) {
-      const Attack now = attack;
+  void run(const std::atomic<Attack>& attack) {
+    for (Attack now = attack; now != Attack::Over; now = attack) {
       if (now == Attack::None) {
-        ::usleep(200);
+        attack.wait(now);
         continue;
       }
       step(now);
@@ -83,7 +82,7 @@ private:
       return;
     }
     if (!channel_ && !open()) {
-      ::usleep(1000); // it was told to wait
+      (void)next(1); // it was told to wait, and looks again as often as the link says something
       return;
     }
     std::span<std::byte> space;
@@ -108,6 +107,7 @@ private:
     case Attack::OpenAndClose: return close(CloseReason::PeerGone);
     case Attack::Compute: return; // what the processor alone does to the others
     case Attack::None:
+    case Attack::Over:
     case Attack::Waiting: return;
     }
   }
@@ -231,6 +231,11 @@ int soak(double seconds) {
   ipc::testing::Switchboard board;
   std::atomic<bool> done = false;
   std::atomic<Attack> attack = Attack::None;
+  const auto end_all = [&] {
+    done = true;
+    attack = Attack::Over;
+    attack.notify_one();
+  };
   auto victim = std::move(*Endpoint::open(board.connect(party(kVictim, "victim")), {}));
   auto honest = std::move(*Endpoint::open(board.connect(party(kHonest, "honest")), {}));
   Outlaw outlaw(board.connect(party(kOutlaw, "outlaw")));
@@ -243,12 +248,12 @@ int soak(double seconds) {
     });
     std::jthread attacking([&] {
       pin(2);
-      outlaw.run(attack, done);
+      outlaw.run(attack);
     });
     const auto channel = honest->open_channel("victim", Clock::now() + 10s);
     if (!channel) {
       report.note(channel.error().text);
-      done = true;
+      end_all();
       return report.finish();
     }
     const auto end = Clock::now() + std::chrono::duration_cast<Clock::duration>(
@@ -260,6 +265,7 @@ int soak(double seconds) {
         attack = Attack::None;
         call(*honest, *channel, tallies[0], Clock::now() + kSlice);
         attack = one;
+        attack.notify_one();
         call(*honest, *channel, tallies[static_cast<std::size_t>(one)], Clock::now() + kSlice);
         if (Clock::now() - forgiven > 1s) {
           board.forgive(); // as the manager does
@@ -267,7 +273,7 @@ int soak(double seconds) {
         }
       }
     }
-    done = true;
+    end_all();
   }
   std::uint64_t calls = 0;
   std::uint64_t failed = 0;

@@ -1,4 +1,5 @@
-// May make processes, and makes as many as it can, each of them doing the same.
+// May make processes, and makes as many as it can, each of them doing the same. Those that can make
+// no more stay, and hold what they have.
 #include "evil.h"
 
 static void attack(void) {
@@ -7,7 +8,7 @@ static void attack(void) {
     const pid_t child = fork();
     if (child == 0) {
       for (;;) {
-        if (fork() < 0) usleep(1000);
+        if (fork() < 0) pause();
       }
     }
     if (child < 0) {

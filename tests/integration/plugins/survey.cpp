@@ -1,10 +1,9 @@
 // Answers structs with structs (type CUSTOM) and protobuf with protobuf (DATA_REQUEST), counts what
 // comes without a request (AI_INFERENCE tells), never answers CONFIG_UPDATE, publishes on SHUTDOWN,
-// and says no to what it cannot read.
+// says no to what it cannot read, and stands still between "stop" and what surveyor answers.
 #include <chrono>
 #include <cmath>
 #include <string>
-#include <thread>
 
 #include <mohhos/sdk.hpp>
 
@@ -13,11 +12,14 @@
 
 namespace {
 
+using namespace std::chrono_literals;
+
 class Survey : public mohhos::Plugin {
 public:
   void on_message(const mohhos::Message& message) override {
     if (!message.wants_reply()) {
-      if (message.text() == "pause") std::this_thread::sleep_for(std::chrono::milliseconds(100));
+      if (message.text() == "stop")
+        static_cast<void>(open("surveyor").ask<std::string>("go on?", 5s));
       ++tally_.messages;
       tally_.bytes += message.size();
       return;

@@ -2,7 +2,9 @@
 // what came of it.
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include <mohhos/sdk.hpp>
 
@@ -26,10 +28,24 @@ public:
     if (message.type() == mohhos::MessageType::EventNotify)
       events_ += std::to_string(message.event()) + ":" +
                  std::to_string(message.as<survey::Squared>().square) + " ";
-    if (message.wants_reply()) start(answer(message.keep()));
+    if (!message.wants_reply()) return answer_waiting();
+    if (message.text() == "go on?" || message.text() == "what came?")
+      waiting_.emplace(message.keep());
+    else
+      start(answer(message.keep()));
+    answer_waiting();
   }
 
 private:
+  // Questions whose answer is that something has happened.
+  void answer_waiting() {
+    if (!waiting_) return;
+    const bool is_survey = waiting_->text() == "go on?";
+    if (is_survey ? !has_expired_ : events_.size() < std::string_view("5:9 5:16 ").size()) return;
+    reply(*waiting_, is_survey ? "go on" : events_);
+    waiting_.reset();
+  }
+
   mohhos::Task answer(mohhos::OwnedMessage question) {
     std::string text;
     try {
@@ -58,7 +74,7 @@ private:
       const auto a = co_await first;
       co_return std::to_string(a.square) + " and " + std::to_string(b.square);
     }
-    if (what == "sleep") {
+    if (what == "sleep") { // the SDK's: no earlier than it says
       const std::uint64_t before = now_ns();
       for (int i = 0; i < 3; ++i) co_await mohhos::sleep(5ms);
       co_return now_ns() - before >= 15'000'000 ? "slept" : "woke too early";
@@ -144,13 +160,15 @@ private:
 
   mohhos::TaskOf<std::string> let_a_call_expire() {
     const auto before = co_await survey_.call<survey::Tally>("", 5s, kTally);
-    survey_.send("pause");
+    survey_.send("stop"); // what is behind it stays in the ring until survey may go on
     std::string text = "answered";
     try {
       static_cast<void>(co_await survey_.call<std::string>("4", 1ms, kSlow));
     } catch (const mohhos::Failure& failure) {
       text = std::to_string(failure.code());
     }
+    has_expired_ = true;
+    answer_waiting();
     const auto after = co_await survey_.call<survey::Tally>("", 5s, kTally);
     co_return text + (after.slow == before.slow ? ", not delivered" : ", delivered");
   }
@@ -160,13 +178,14 @@ private:
     std::string sent;
     for (const std::uint64_t number : {3, 4})
       sent += co_await survey_.call<std::string>(survey::Square{number}, 5s, kAnnounce);
-    while (events_.size() < 9) co_await mohhos::sleep(1ms);
-    co_return events_ + "sent to " + sent;
+    co_return "sent to " + sent;
   }
 
   mohhos::Channel survey_;
   std::string events_;
   std::int32_t last_status_ = 0;
+  std::optional<mohhos::OwnedMessage> waiting_;
+  bool has_expired_ = false;
 };
 
 } // namespace
