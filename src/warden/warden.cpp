@@ -51,7 +51,7 @@ Result<> Warden::start() {
   return start_new_manager();
 }
 
-// ── the manager ──
+// --- the manager ---
 
 Result<> Warden::start_new_manager() {
   TRY(auto pair, sys::make_seqpacket_pair());
@@ -180,7 +180,7 @@ void Warden::answer(std::uint32_t sequence, const Result<>& result) {
   tell(reply);
 }
 
-// ── what it asks for ──
+// --- what it asks for ---
 
 bool Warden::on_message(std::span<const std::byte> bytes, std::vector<sys::Fd> fds) {
   if (manager_->condemned) return false;
@@ -292,7 +292,7 @@ Result<> Warden::steer(const Target& target) {
   return {};
 }
 
-// ── what becomes of the processes ──
+// --- what becomes of the processes ---
 
 // False: nobody hears it now, or too much is waiting already.
 bool Warden::report(const Attempt& attempt) {
@@ -345,7 +345,7 @@ void Warden::clean_up_departed() {
   finish_if_empty();
 }
 
-// ── the end ──
+// --- the end ---
 
 void Warden::on_signals() {
   signalfd_siginfo signal{};
