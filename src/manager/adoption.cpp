@@ -209,6 +209,19 @@ Result<> Manager::Parts::adopt_plugin(PluginId id, Inheritance& heir) {
   if (registry.find(saved.info.metadata.name) != nullptr)
     return fail(Code::Exists, "there are two {}", saved.info.metadata.name);
 
+  Plugin& plugin = recall(saved, take_kept(heir, KeepKind::Image));
+  registry.insert({id, plugin.info.metadata, !error});
+  if (restarts) adopt_restart(plugin, saved.restart, running);
+  if (running) return adopt_process(plugin, saved, heir);
+  if (!heir.running) return {};
+  warden::Target rest{.plugin_id = id.value, .generation = heir.running->generation};
+  rest.header.type = warden::MessageType::Release;
+  warden->send(rest);
+  return {};
+}
+
+// A plugin as its record says, without its process.
+Plugin& Manager::Parts::recall(const SavedPlugin& saved, sys::Fd image) {
   auto owned = std::make_unique<Plugin>();
   Plugin& plugin = *owned;
   plugin.info = saved.info;
@@ -216,7 +229,7 @@ Result<> Manager::Parts::adopt_plugin(PluginId id, Inheritance& heir) {
   plugin.manifest = saved.manifest;
   plugin.sequence = saved.sequence;
   plugin.adopted = true;
-  if (plugin.info.metadata.restart.on_crash) plugin.image = take_kept(heir, KeepKind::Image);
+  if (plugin.info.metadata.restart.on_crash) plugin.image = std::move(image);
   plugin.restarts = saved.restart.history;
   plugin.fell_from = saved.restart.fell_from;
   plugin.suspects = saved.restart.suspects;
@@ -224,17 +237,12 @@ Result<> Manager::Parts::adopt_plugin(PluginId id, Inheritance& heir) {
   for (model::Refusal& attempt : attempts)
     sandbox::put_into_words(attempt, plugin.info.metadata.name, plugin.info.grant.capabilities);
   plugin.attempts = monitor::Attempts(std::move(attempts), saved.attempts_lost);
-  plugins.emplace(id, std::move(owned));
-  registry.insert({id, plugin.info.metadata, !error});
-  if (restarts) adopt_restart(plugin, saved.restart, running);
-  if (!running) {
-    if (!heir.running) return {};
-    warden::Target rest{.plugin_id = id.value, .generation = heir.running->generation};
-    rest.header.type = warden::MessageType::Release;
-    warden->send(rest);
-    return {};
-  }
+  plugins.emplace(plugin.info.id, std::move(owned));
+  return plugin;
+}
 
+Result<> Manager::Parts::adopt_process(Plugin& plugin, const SavedPlugin& saved,
+                                       Inheritance& heir) {
   const warden::Launched& launched = *heir.running;
   plugin.process = true;
   plugin.pidfd = std::move(heir.pidfd);

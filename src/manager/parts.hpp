@@ -228,6 +228,9 @@ struct Manager::Parts {
   void on_hello_end();
   void adopt_manager(Inheritance& inheritance);
   [[nodiscard]] Result<> adopt_plugin(PluginId id, Inheritance& inheritance);
+  Plugin& recall(const SavedPlugin& saved, sys::Fd image);
+  [[nodiscard]] Result<> adopt_process(Plugin& plugin, const SavedPlugin& saved,
+                                       Inheritance& inheritance);
   void go_on(Plugin& plugin, const SavedPlugin& saved);
   void adopt_channels();
   void keep(PluginId id, warden::KeepKind kind, std::uint64_t key, int fd);
