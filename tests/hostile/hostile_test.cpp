@@ -151,6 +151,13 @@ long status_of(pid_t process, const std::string& field) {
   return -1;
 }
 
+std::string signed_file(Daemon& daemon, const std::string& name) {
+  return daemon.sign(std::string(EVIL_DIR) + "/" + name + ".so");
+}
+Outcome load_and_start(Daemon& daemon, const std::string& name) {
+  return daemon.load_and_start(signed_file(daemon, name), name);
+}
+
 class Evil : public testing::TestWithParam<Row> {
 protected:
   void SetUp() override {
@@ -159,9 +166,7 @@ protected:
     ASSERT_EQ(daemon.plugctl({"start", "victim"}).code, 0);
   }
 
-  Outcome load(const std::string& name) {
-    return daemon.load(daemon.sign(std::string(EVIL_DIR) + "/" + name + ".so"));
-  }
+  Outcome load(const std::string& name) { return daemon.load(signed_file(daemon, name)); }
 
   std::string logs() { return daemon.plugctl({"logs", GetParam().name}).out; }
 
@@ -233,12 +238,9 @@ INSTANTIATE_TEST_SUITE_P(Plugin, Evil, testing::ValuesIn(kRows),
 TEST(EvilNeighbour, DoesNotEndWhoIsSuspended) {
   Daemon daemon;
   daemon.trust_key("verified");
-  const auto signed_file = [&](const std::string& name) {
-    return daemon.sign(std::string(EVIL_DIR) + "/" + name + ".so");
-  };
-  ASSERT_EQ(daemon.load_and_start(signed_file("victim"), "victim").code, 0);
+  ASSERT_EQ(load_and_start(daemon, "victim").code, 0);
   ASSERT_EQ(daemon.plugctl({"suspend", "victim"}).code, 0);
-  ASSERT_EQ(daemon.load_and_start(signed_file("open_close"), "open_close").code, 0);
+  ASSERT_EQ(load_and_start(daemon, "open_close").code, 0);
   ASSERT_EQ(daemon.plugctl({"resume", "victim"}).code, 0);
   const Outcome answer = daemon.plugctl({"call", "victim", "are you there?"});
   EXPECT_EQ(answer.code, 0) << answer.err << daemon.log();
@@ -250,11 +252,8 @@ TEST(EvilRings, AreChargedToWhoFillsThem) {
   if (!am_root()) GTEST_SKIP() << "an ordinary user's daemon may have no cgroup to charge";
   Daemon daemon;
   daemon.trust_key("verified");
-  const auto load = [&](const std::string& name) {
-    return daemon.load_and_start(daemon.sign(std::string(EVIL_DIR) + "/" + name + ".so"), name);
-  };
-  ASSERT_EQ(load("victim").code, 0);
-  EXPECT_NE(load("ring_hog").code, 0);
+  ASSERT_EQ(load_and_start(daemon, "victim").code, 0);
+  EXPECT_NE(load_and_start(daemon, "ring_hog").code, 0);
   EXPECT_TRUE(daemon.wait_for_state("ring_hog", "ERROR"));
   const std::string cause = daemon.value({"info", "ring_hog"}, "cause");
   EXPECT_NE(cause.find("memory"), std::string::npos) << cause;
@@ -267,9 +266,7 @@ TEST(EvilWaiting, DoesNotEndTheCallsOfOthers) {
   Daemon daemon;
   daemon.trust_key("verified");
   for (const char* name : {"victim", "waiting_lies"})
-    ASSERT_EQ(
-        daemon.load_and_start(daemon.sign(std::string(EVIL_DIR) + "/" + name + ".so"), name).code,
-        0);
+    ASSERT_EQ(load_and_start(daemon, name).code, 0);
   const Outcome answer = daemon.plugctl({"call", "victim", "ask waiting_lies"});
   EXPECT_NE(answer.out.find("asked=0"), std::string::npos) << answer.out << answer.err;
   EXPECT_EQ(daemon.stop(), "");
@@ -280,9 +277,7 @@ TEST(EvilSyncs, HoldUpNobodyElse) {
   Daemon daemon;
   daemon.trust_key("verified");
   for (const char* name : {"victim", "saver", "sync_flood"})
-    ASSERT_EQ(
-        daemon.load_and_start(daemon.sign(std::string(EVIL_DIR) + "/" + name + ".so"), name).code,
-        0);
+    ASSERT_EQ(load_and_start(daemon, name).code, 0);
   for (int i = 0; i < 10; ++i)
     EXPECT_EQ(daemon.plugctl({"call", "saver", "?"}).out.substr(0, 7), "saved 0") << daemon.log();
   EXPECT_EQ(daemon.state("sync_flood"), "RUNNING");
@@ -301,9 +296,7 @@ TEST(EvilUnread, CostsTheManagerNoMoreThanItKeeps) {
   Daemon daemon;
   daemon.trust_key("verified");
   for (const char* name : {"victim", "hoarder", "unread_pile"})
-    ASSERT_EQ(
-        daemon.load_and_start(daemon.sign(std::string(EVIL_DIR) + "/" + name + ".so"), name).code,
-        0);
+    ASSERT_EQ(load_and_start(daemon, name).code, 0);
   const std::string said = daemon.plugctl({"logs", "unread_pile"}).out;
   ASSERT_NE(said.find("524286 messages"), std::string::npos) << said;
   const pid_t manager = daemon.manager_pid();
@@ -321,10 +314,7 @@ TEST(EvilUnread, CostsTheManagerNoMoreThanItKeeps) {
 TEST(EvilUnread, HoldsNoDescriptorsOfTheManager) {
   Daemon daemon;
   daemon.trust_key("verified");
-  const auto load = [&](const std::string& name) {
-    return daemon.load_and_start(daemon.sign(std::string(EVIL_DIR) + "/" + name + ".so"), name);
-  };
-  ASSERT_EQ(load("victim").code, 0);
+  ASSERT_EQ(load_and_start(daemon, "victim").code, 0);
   ASSERT_EQ(daemon.plugctl({"suspend", "victim"}).code, 0);
   const auto descriptors = [&] {
     std::error_code error;
@@ -338,7 +328,7 @@ TEST(EvilUnread, HoldsNoDescriptorsOfTheManager) {
   };
   const long before = descriptors();
   if (before < 0) GTEST_SKIP() << "only root sees the manager's descriptors";
-  ASSERT_EQ(load("leave_unread").code, 0);
+  ASSERT_EQ(load_and_start(daemon, "leave_unread").code, 0);
   const std::string said = daemon.plugctl({"logs", "leave_unread"}).out;
   ASSERT_NE(said.find("60 messages on disk"), std::string::npos) << said;
   EXPECT_LT(descriptors() - before, 60);
@@ -352,10 +342,7 @@ TEST(EvilUnread, HoldsNoDescriptorsOfTheManager) {
 TEST(EvilCopies, EndTheRecordingAndNothingElse) {
   Daemon daemon;
   daemon.trust_key("verified");
-  for (const char* name : {"victim", "tap_lies"})
-    ASSERT_EQ(
-        daemon.load_and_start(daemon.sign(std::string(EVIL_DIR) + "/" + name + ".so"), name).code,
-        0);
+  for (const char* name : {"victim", "tap_lies"}) ASSERT_EQ(load_and_start(daemon, name).code, 0);
   const std::string file = daemon.root() / "recording";
   auto recording = std::async(std::launch::async, [&] {
     return daemon.plugctl({"record", "application:tap_lies", file, "--duration", "15s"});
@@ -377,8 +364,7 @@ TEST(EvilCopies, EndTheRecordingAndNothingElse) {
 TEST(EvilDeaths, AreCountedAndComeToAnEnd) {
   Daemon daemon;
   daemon.trust_key("verified");
-  (void)daemon.load_and_start(daemon.sign(std::string(EVIL_DIR) + "/die_for_ever.so"),
-                              "die_for_ever");
+  (void)load_and_start(daemon, "die_for_ever");
   const auto restarts = [&] { return daemon.value({"info", "die_for_ever"}, "restarts"); };
   EXPECT_TRUE(Daemon::eventually([&] {
     return daemon.state("die_for_ever") == "ERROR" && restarts() == "5";
@@ -393,10 +379,7 @@ TEST(EvilDeaths, AreCountedAndComeToAnEnd) {
 TEST(EvilReports, DoNotFillTheAuditLog) {
   Daemon daemon;
   daemon.trust_key("verified");
-  ASSERT_EQ(
-      daemon.load_and_start(daemon.sign(std::string(EVIL_DIR) + "/broken_flood.so"), "broken_flood")
-          .code,
-      0);
+  ASSERT_EQ(load_and_start(daemon, "broken_flood").code, 0);
   EXPECT_LT(std::filesystem::file_size(daemon.root() / "var/log/mohhos/audit.jsonl"), 64U << 10);
   EXPECT_EQ(daemon.stop(), "");
 }
@@ -435,10 +418,7 @@ TEST(EvilUser, DoesNotFillTheAuditLog) {
 TEST(EvilText, IsShownEscaped) {
   Daemon daemon;
   daemon.trust_key("verified");
-  ASSERT_EQ(
-      daemon.load_and_start(daemon.sign(std::string(EVIL_DIR) + "/log_escape.so"), "log_escape")
-          .code,
-      0);
+  ASSERT_EQ(load_and_start(daemon, "log_escape").code, 0);
   ASSERT_TRUE(Daemon::eventually([&] {
     return daemon.plugctl({"logs", "log_escape"}).out.find("bidi") != std::string::npos;
   }));
