@@ -226,6 +226,37 @@ double percentile(std::vector<std::uint32_t> times, double share) {
   return *at;
 }
 
+using Tallies = std::array<Tally, kNames.size()>;
+
+void tell(Report& report, const Tallies& tallies, const Outlaw& outlaw) {
+  std::uint64_t calls = 0;
+  std::uint64_t failed = 0;
+  for (const Tally& tally : tallies) {
+    calls += tally.ns.size();
+    failed += tally.failed;
+  }
+  report.zero("calls of the honest one that failed", failed, calls, "calls");
+  const double calm = percentile(tallies[0].ns, 0.99);
+  const double busy = percentile(tallies[1].ns, 0.99);
+  report.figure("undisturbed: p50", percentile(tallies[0].ns, 0.5), "ns");
+  report.figure("undisturbed: p99", calm, "ns");
+  for (const Attack one : kAttacks) {
+    const auto index = static_cast<std::size_t>(one);
+    const Tally& tally = tallies[index];
+    const std::string name = kNames[index];
+    report.figure("beside " + name + ": calls", static_cast<double>(tally.ns.size()), "");
+    report.figure("… of the attacker's steps", static_cast<double>(outlaw.steps[index]), "");
+    report.figure("… p50", percentile(tally.ns, 0.5), "ns");
+    report.figure("… p99", percentile(tally.ns, 0.99), "ns");
+    report.figure("… p99, of that undisturbed", percentile(tally.ns, 0.99) / std::max(calm, 1.0),
+                  "");
+    report.figure("… p99, of that beside the one that computes",
+                  percentile(tally.ns, 0.99) / std::max(busy, 1.0), "");
+  }
+  report.figure("channels that the broker refused the attacker",
+                static_cast<double>(outlaw.refused), "");
+}
+
 int soak(double seconds) {
   Report report("neighbours");
   ipc::testing::Switchboard board;
@@ -239,7 +270,7 @@ int soak(double seconds) {
   auto victim = std::move(*Endpoint::open(board.connect(party(kVictim, "victim")), {}));
   auto honest = std::move(*Endpoint::open(board.connect(party(kHonest, "honest")), {}));
   Outlaw outlaw(board.connect(party(kOutlaw, "outlaw")));
-  std::array<Tally, kNames.size()> tallies;
+  Tallies tallies;
   {
     pin(0);
     std::jthread answering([&] {
@@ -275,32 +306,7 @@ int soak(double seconds) {
     }
     end_all();
   }
-  std::uint64_t calls = 0;
-  std::uint64_t failed = 0;
-  for (const Tally& tally : tallies) {
-    calls += tally.ns.size();
-    failed += tally.failed;
-  }
-  report.zero("calls of the honest one that failed", failed, calls, "calls");
-  const double calm = percentile(tallies[0].ns, 0.99);
-  const double busy = percentile(tallies[1].ns, 0.99);
-  report.figure("undisturbed: p50", percentile(tallies[0].ns, 0.5), "ns");
-  report.figure("undisturbed: p99", calm, "ns");
-  for (const Attack one : kAttacks) {
-    const auto index = static_cast<std::size_t>(one);
-    const Tally& tally = tallies[index];
-    const std::string name = kNames[index];
-    report.figure("beside " + name + ": calls", static_cast<double>(tally.ns.size()), "");
-    report.figure("… of the attacker's steps", static_cast<double>(outlaw.steps[index]), "");
-    report.figure("… p50", percentile(tally.ns, 0.5), "ns");
-    report.figure("… p99", percentile(tally.ns, 0.99), "ns");
-    report.figure("… p99, of that undisturbed", percentile(tally.ns, 0.99) / std::max(calm, 1.0),
-                  "");
-    report.figure("… p99, of that beside the one that computes",
-                  percentile(tally.ns, 0.99) / std::max(busy, 1.0), "");
-  }
-  report.figure("channels that the broker refused the attacker",
-                static_cast<double>(outlaw.refused), "");
+  tell(report, tallies, outlaw);
   return report.finish();
 }
 
