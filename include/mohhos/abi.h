@@ -250,7 +250,8 @@ struct mohhos_host {
    * on_start, and keep the handle. Opening the same peer again gives the same channel. ring_bytes
    * is a wish for how much unread messages may take (0: the host's usual): small keeps latency
    * under load low, large absorbs bursts. on_start and later. [main] DENIED, NOT_FOUND,
-   * NOT_RUNNING, TIMED_OUT, UNREACHABLE. */
+   * NOT_RUNNING, PEER_GONE (it ended just now), EXHAUSTED ([limits] max_file_descriptors),
+   * TIMED_OUT, UNREACHABLE. */
   int32_t (*open_channel)(const mohhos_host_t* host, uint64_t target_id, const char* target_name,
                           uint64_t ring_bytes, uint64_t timeout_ns, mohhos_channel_t* channel);
 

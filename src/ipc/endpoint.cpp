@@ -105,7 +105,10 @@ bool Endpoint::State::read_link() {
 void Endpoint::State::take_record(LinkRecord record) {
   const bool answers = asked != 0 && record.header.sequence == asked;
   switch (record.type()) {
-  case LinkType::ChannelOpened: take_opened(record); break;
+  case LinkType::ChannelOpened:
+    if (auto usable = take_opened(record); !usable && answers && !link_answer)
+      link_answer = std::unexpected(std::move(usable).error());
+    break;
   case LinkType::ChannelClosed: take_closed(record.as<ChannelClosed>()); break;
   case LinkType::GroupStale: groups.clear(); break;
   case LinkType::ChannelRefused:
@@ -135,15 +138,20 @@ void Endpoint::State::take_record(LinkRecord record) {
   if (answers && !link_answer) link_answer = std::move(record);
 }
 
-void Endpoint::State::take_opened(LinkRecord& record) {
+// What cannot be used here is given back at once, and the manager told why.
+Result<> Endpoint::State::take_opened(LinkRecord& record) {
   const auto opened = record.as<ChannelOpened>();
-  if (record.fds.empty())
-    return refuse_opened(opened, "no room for its descriptors: [limits] max_file_descriptors");
-  ChannelEnd end{std::move(record.fds[0]), std::move(record.fds[1]), std::move(record.fds[2]),
-                 std::move(record.fds[3])};
-  auto attached = opened.role == Role::Send ? attach_sending(opened, std::move(end))
-                                            : attach_receiving(opened, std::move(end));
+  Result<> attached = attach_opened(opened, record.fds);
   if (!attached) refuse_opened(opened, attached.error().text);
+  return attached;
+}
+
+Result<> Endpoint::State::attach_opened(const ChannelOpened& opened, std::vector<sys::Fd>& fds) {
+  if (fds.empty())
+    return fail(Code::Exhausted, "no room for its descriptors: [limits] max_file_descriptors");
+  ChannelEnd end{std::move(fds[0]), std::move(fds[1]), std::move(fds[2]), std::move(fds[3])};
+  return opened.role == Role::Send ? attach_sending(opened, std::move(end))
+                                   : attach_receiving(opened, std::move(end));
 }
 
 void Endpoint::State::refuse_opened(const ChannelOpened& opened, std::string_view why) {

@@ -155,9 +155,9 @@ public:
   // --- channels to send on ---
 
   // The channel to a peer; asks the manager the first time. Denied (which ACL line is missing),
-  // NotFound, TimedOut, Unreachable (the link). Other records that arrive meanwhile wait for
-  // receive(). `ring_bytes`: a wish for this channel, rounded up to a ring size; 0: the settings'.
-  // [loop]
+  // NotFound, PeerGone (it left at once), Exhausted (no room for its descriptors here), TimedOut,
+  // Unreachable (the link). Other records that arrive meanwhile wait for receive(). `ring_bytes`: a
+  // wish for this channel, rounded up to a ring size; 0: the settings'. [loop]
   [[nodiscard]] Result<ChannelId> open_channel(PluginId target, Monotonic deadline,
                                                std::uint64_t ring_bytes = 0);
   [[nodiscard]] Result<ChannelId> open_channel(std::string_view name, Monotonic deadline,

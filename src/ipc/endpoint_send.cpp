@@ -46,7 +46,7 @@ Result<ChannelId> Endpoint::State::open_channel(const OpenChannel& question, Mon
   TRY(check_answer(record, LinkType::ChannelOpened));
   const ChannelId id{record.as<ChannelOpened>().channel_id};
   if (find_sending(id) == nullptr)
-    return fail(Code::Failed, "the channel's memory is not usable here; the manager was told why");
+    return fail(Code::PeerGone, "channel {} ended as soon as it was open", id.value);
   return id;
 }
 

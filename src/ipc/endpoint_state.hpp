@@ -166,7 +166,8 @@ struct Endpoint::State {
   // True: there may be more.
   bool read_link();
   void take_record(LinkRecord record);
-  void take_opened(LinkRecord& record);
+  Result<> take_opened(LinkRecord& record);
+  [[nodiscard]] Result<> attach_opened(const ChannelOpened& opened, std::vector<sys::Fd>& fds);
   void refuse_opened(const ChannelOpened& opened, std::string_view why);
   void take_closed(const ChannelClosed& record);
   [[nodiscard]] Result<> attach_sending(const ChannelOpened& record, ChannelEnd end);
@@ -326,8 +327,8 @@ struct Endpoint::State {
   std::deque<LinkRecord> records;
   std::deque<Ended> ends;
   std::deque<FinishedCall> finished;
-  std::optional<LinkRecord> link_answer; // to the question that ask() waits for
-  std::uint32_t asked = 0;               // its sequence; 0: nobody asks
+  std::optional<Result<LinkRecord>> link_answer; // to the question that ask() waits for
+  std::uint32_t asked = 0;                       // its sequence; 0: nobody asks
   std::optional<Error> link_error;
   bool interrupted = false;
 

@@ -230,6 +230,54 @@ TEST(FullEndpoint, AChannelWhoseDescriptorsFindNoRoomIsRefusedAndTheOthersGoOn) 
   endpoint->release(**message);
 }
 
+// The answer to the first question of an endpoint, there before it asks.
+ChannelOpened first_answer() {
+  ChannelOpened opened;
+  opened.header.sequence = 1;
+  opened.channel_id = 1;
+  opened.peer_id = 2;
+  opened.ring_bytes = 4096;
+  opened.role = Role::Send;
+  return opened;
+}
+
+TEST(FullEndpoint, WhoAsksForAChannelHearsThatThereIsNoRoomForIt) {
+  auto link = sys::make_seqpacket_pair();
+  ASSERT_TRUE(link);
+  const auto endpoint = *Endpoint::open(std::move(link->second), {});
+  const testing::Pair pair;
+  const auto end = make_sender_end(pair.memory);
+  ASSERT_TRUE(end);
+  ASSERT_TRUE(send_link_record(link->first.get(), first_answer(), end->in_order()));
+  rlimit usual{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &usual), 0);
+  const sys::Fd next(::dup(0));
+  const rlimit few{.rlim_cur = static_cast<rlim_t>(next.get()) + 3, .rlim_max = usual.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+  const auto channel = endpoint->open_channel(PluginId{2}, soon());
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &usual), 0);
+  ASSERT_FALSE(channel);
+  EXPECT_EQ(channel.error().code, Code::Exhausted);
+  EXPECT_NE(channel.error().text.find("max_file_descriptors"), std::string::npos);
+}
+
+TEST(FullEndpoint, AChannelToWhoLeavesAtOnceIsToNobody) {
+  auto link = sys::make_seqpacket_pair();
+  ASSERT_TRUE(link);
+  const auto endpoint = *Endpoint::open(std::move(link->second), {});
+  const testing::Pair pair;
+  const auto end = make_sender_end(pair.memory);
+  ASSERT_TRUE(end);
+  ASSERT_TRUE(send_link_record(link->first.get(), first_answer(), end->in_order()));
+  ChannelClosed closed;
+  closed.channel_id = 1;
+  closed.reason = CloseReason::PeerGone;
+  ASSERT_TRUE(send_link_record(link->first.get(), closed));
+  const auto channel = endpoint->open_channel(PluginId{2}, soon());
+  ASSERT_FALSE(channel);
+  EXPECT_EQ(channel.error().code, Code::PeerGone) << channel.error().text;
+}
+
 // A manager of another generation than ours.
 TEST(FullEndpoint, ARingOfAnotherVersionIsRefusedAndSaysSo) {
   auto link = sys::make_seqpacket_pair();
