@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <ucontext.h>
 #include <unistd.h>
+#include <utility>
 
 #if !defined(__x86_64__)
 #error "the SIGSYS handler writes the result into a register of x86-64"
@@ -23,9 +24,10 @@ constexpr std::size_t kAlternateStack = 16 * 1024;
 struct Watch {
   int link = -1;
   std::atomic<bool> spoken = false; // last words are said once, by whoever is first
-  std::atomic_flag remembering;     // two threads may fail at once
+  std::atomic_flag remembering;     // set: a thread is at the next two
   char remembered[ipc::kTextSize] = {};
   std::size_t remembered_size = 0;
+  char taken[ipc::kTextSize] = {}; // out of there, by the main thread
   alignas(16) char stack[kAlternateStack];
 };
 Watch watch;
@@ -44,6 +46,16 @@ void put(char (&array)[ipc::kTextSize], std::string_view text) noexcept {
   std::memcpy(array, text.data(), size);
 }
 
+// Any thread may fail, and at once with another: each has a copy of a kilobyte, at most, to wait
+// for.
+void begin_remembering() noexcept {
+  while (watch.remembering.test_and_set(std::memory_order_acquire)) {
+  }
+}
+void end_remembering() noexcept {
+  watch.remembering.clear(std::memory_order_release);
+}
+
 void say_last_words(ipc::LastWordsKind kind, int value, std::string_view text) noexcept {
   if (watch.spoken.exchange(true)) return;
   ipc::LastWords words;
@@ -51,10 +63,6 @@ void say_last_words(ipc::LastWordsKind kind, int value, std::string_view text) n
   words.value = value;
   put(words.text, text);
   say(words);
-}
-
-std::string_view remembered() noexcept {
-  return {watch.remembered, watch.remembered_size};
 }
 
 extern "C" {
@@ -73,7 +81,10 @@ void on_fault(int signal, siginfo_t* info, void*) noexcept {
 }
 
 void on_abort(int, siginfo_t*, void*) noexcept {
-  say_last_words(ipc::LastWordsKind::Abort, SIGABRT, remembered());
+  // Waiting for a thread that is in the middle of a sentence could be waiting for ourselves.
+  const bool whole = !watch.remembering.test_and_set(std::memory_order_acquire);
+  const std::size_t size = whole ? watch.remembered_size : 0;
+  say_last_words(ipc::LastWordsKind::Abort, SIGABRT, {watch.remembered, size});
   ::_exit(128 + SIGABRT);
 }
 
@@ -137,18 +148,19 @@ void watch_for_death(int link) noexcept {
 }
 
 void remember(std::string_view text) noexcept {
-  while (watch.remembering.test_and_set(std::memory_order_acquire)) {
-  } // a copy of a kilobyte, at most
   const std::size_t size = text.size() < ipc::kTextSize ? text.size() : ipc::kTextSize - 1;
+  begin_remembering();
   std::memcpy(watch.remembered, text.data(), size);
   watch.remembered_size = size;
-  watch.remembering.clear(std::memory_order_release);
+  end_remembering();
 }
 
 std::string_view take_remembered() noexcept {
-  const std::string_view text = remembered();
-  watch.remembered_size = 0;
-  return text;
+  begin_remembering();
+  const std::size_t size = std::exchange(watch.remembered_size, 0);
+  std::memcpy(watch.taken, watch.remembered, size);
+  end_remembering();
+  return {watch.taken, size};
 }
 
 void die(ipc::LastWordsKind kind, std::string_view text) noexcept {

@@ -261,6 +261,25 @@ TEST(Loader, AThreadOfThePluginCanAskForWork) {
   EXPECT_TRUE(host.logs("work 4"));
 }
 
+TEST(Loader, AFailureIsToldInOneThreadsWordsWhoeverFailsMeanwhile) {
+  HostProcess host(QUARREL, "quarrel");
+  ASSERT_EQ(host.operate(ipc::Operation::Init).code, 0);
+  const std::string prefix = "on_config: ";
+  int told = 0;
+  for (int i = 0; i < 1000; ++i) {
+    host.set("key", "value");
+    const auto done = host.operate(ipc::Operation::Configure);
+    ASSERT_EQ(done.code, static_cast<int>(Code::Failed)) << done.text;
+    const std::string text = done.text;
+    if (!text.starts_with(prefix)) continue; // nobody has said anything since the last one
+    ++told;
+    const std::string words = text.substr(prefix.size());
+    ASSERT_TRUE(words == std::string(900, 'a') || words == std::string(300, 'b')) << words;
+  }
+  EXPECT_GT(told, 0);
+  EXPECT_EQ(host.operate(ipc::Operation::Unload).code, 0);
+}
+
 TEST(Loader, MessagesWaitInTheirRingUntilThePluginRuns) {
   HostProcess host(OBEDIENT);
   ASSERT_EQ(host.operate(ipc::Operation::Init).code, 0);
