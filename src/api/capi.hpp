@@ -4,7 +4,7 @@
 // US-004's functions take no handle, so the connection is the process's: the only global state of
 // the project, in one struct, behind two locks. `control` is held for a whole call to the daemon,
 // `data` for a step on the messaging endpoint, never while waiting for a message. Who takes both
-// takes `data` first.
+// takes `data` first. It is never destroyed: a thread may still be in here when main() returns.
 #pragma once
 
 #include <atomic>

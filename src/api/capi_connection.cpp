@@ -28,7 +28,7 @@ bool still_good(Code code) {
 } // namespace
 
 Connection& connection() {
-  static Connection one; // see the head of capi.hpp
+  static Connection& one = *new Connection; // see the head of capi.hpp
   return one;
 }
 

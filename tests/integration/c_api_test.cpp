@@ -40,6 +40,14 @@ TEST_F(CApi, WaitsForAnswersLaterAndTakesRequestsBack) {
   expect_serving();
 }
 
+TEST_F(CApi, ServesManyThreadsAtOnceAndEndsWhileOneStillWaits) {
+  const Outcome outcome = run({THREADS_C_TESTS, daemon.sign(plugin_file("bounce"))},
+                              {{"MOHHOS_SOCKET", daemon.socket()}}, std::chrono::minutes(1));
+  EXPECT_EQ(outcome.code, 0) << outcome.out << outcome.err << daemon.log();
+  EXPECT_EQ(outcome.out, "each once\n");
+  expect_serving();
+}
+
 // The plugin rings bells of which this program holds the ears: not what it could fill.
 TEST_F(CApi, AProgramThatSpoilsItsBellsDoesNotHoldThePlugin) {
   const Outcome outcome = run({FILL_BELLS_C_TESTS, daemon.sign(plugin_file("bounce"))},

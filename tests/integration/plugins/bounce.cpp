@@ -1,5 +1,6 @@
 // Sends back to its sender what is no request, and answers a request with its size. With a message
-// that came with a memory goes another one: of the same size, each byte one more.
+// that came with a memory goes another one: of the same size, each byte one more. A sender that is
+// gone meanwhile is nobody's trouble.
 #include <algorithm>
 #include <cstddef>
 #include <span>
@@ -12,6 +13,15 @@ namespace {
 class Bounce : public mohhos::Plugin {
 public:
   void on_message(const mohhos::Message& message) override {
+    try {
+      bounce(message);
+    } catch (const mohhos::Failure& failure) {
+      if (failure.code() != MOHHOS_E_NOT_FOUND && failure.code() != MOHHOS_E_PEER_GONE) throw;
+    }
+  }
+
+private:
+  void bounce(const mohhos::Message& message) {
     if (message.wants_reply()) return reply(message, std::to_string(message.size()));
     const mohhos::MemoryView came = message.memory();
     mohhos::Memory goes;
@@ -19,8 +29,6 @@ public:
     open(message.sender())
         .send(message.bytes(), {.priority = message.priority(), .memory = came ? &goes : nullptr});
   }
-
-private:
   mohhos::Memory one_more(std::span<const std::byte> bytes) {
     mohhos::Memory memory = make_memory(bytes.size());
     std::ranges::transform(bytes, memory.bytes().begin(), [](std::byte value) {
