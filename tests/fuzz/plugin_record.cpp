@@ -1,19 +1,24 @@
-// The record that a manager inherits: any bytes are one or an error, and what is read can be
-// written again.
+// The records that a manager inherits, of a plugin and of itself: any bytes are one or an error,
+// and what is read can be written again.
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <span>
 
+#include "base/check.hpp"
 #include "manager/record.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace mohhos::manager;
   const auto bytes = std::as_bytes(std::span(data, size));
-  static_cast<void>(parse_manager_record(bytes));
-  const auto record = parse_plugin_record(bytes);
-  if (!record) return 0;
-  const std::string again = serialize(*record);
-  if (!parse_plugin_record(std::as_bytes(std::span(again)))) std::abort();
+  if (const auto manager = parse_manager_record(bytes)) {
+    const std::string again = serialize(*manager);
+    const auto back = parse_manager_record(std::as_bytes(std::span(again)));
+    CHECK(back && serialize(*back) == again);
+  }
+  if (const auto plugin = parse_plugin_record(bytes)) {
+    const std::string again = serialize(*plugin);
+    const auto back = parse_plugin_record(std::as_bytes(std::span(again)));
+    CHECK(back && serialize(*back).size() == again.size()); // the order in a map is nobody's
+  }
   return 0;
 }
