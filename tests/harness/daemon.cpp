@@ -167,6 +167,11 @@ std::string Daemon::stop() {
   if (said.empty() && (!WIFEXITED(status) || WEXITSTATUS(status) != 0)) {
     said += fmt::format("mohhosd ended with status {:#x}\n{}", status, log());
   }
+  // (UBSan's runtime writes to standard error, whatever its options say, and who ends of it may be
+  // begun again.)
+  const std::string text = log();
+  if (const auto report = text.find("runtime error: "); report != std::string::npos)
+    said += text.substr(text.rfind('\n', report) + 1);
   return said + leftovers();
 }
 
@@ -190,7 +195,9 @@ std::string Daemon::leftovers() const {
     if (line.find(root_.string()) != std::string::npos) left += "mount " + line + "\n";
   }
   for (const std::string& name : shared_memory()) {
+    // (Other tests, beside this one, have their directories there.)
     if (name.find("mohhos") != std::string::npos &&
+        name.find("mohhos-test-") == std::string::npos &&
         std::find(shared_before_.begin(), shared_before_.end(), name) == shared_before_.end()) {
       left += "shared memory " + name + "\n";
     }
