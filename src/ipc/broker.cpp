@@ -64,6 +64,9 @@ Result<> Broker::within_limits(const Party& sender, PluginId receiver,
     return fail(Code::Exhausted,
                 "{} has opened {} channels to the same receiver in a short time; wait a moment",
                 sender.name, openings->second);
+  if (channels_.size() >= limits_.channels)
+    return fail(Code::Exhausted, "{} channels are open, and mohhosd has descriptors for no more",
+                channels_.size());
   std::uint32_t of_sender = 0;
   std::uint32_t of_receiver = 0;
   std::uint32_t of_programs = 0; // to the receiver

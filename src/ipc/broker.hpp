@@ -98,6 +98,9 @@ struct Plan {
 };
 
 struct BrokerLimits {
+  // In all: four descriptors each, of the manager's and of the warden's, who can do nothing without
+  // some that are free.
+  std::uint64_t channels = 65'536;
   std::uint32_t channels_per_party = 512;
   // Of the channels it sends on; the double of what its manifest asks for, if that is more.
   std::uint64_t ring_bytes_per_party = std::uint64_t{128} << 20;
@@ -140,7 +143,7 @@ public:
 
   // A channel for what a journal kept, made before its receiver joins, so that nothing comes before
   // it. A sender that is not there is stood in for: nobody can open a channel to that. Denied: the
-  // receiver does not take it. Exists: there is such a channel. [pure]
+  // receiver does not take it. Exists: there is such a channel. Exhausted. [pure]
   [[nodiscard]] Result<ChannelRecord> restore_channel(const StandIn& sender, const Party& receiver,
                                                       Lane lane, std::uint64_t ring_bytes,
                                                       Plan& plan);

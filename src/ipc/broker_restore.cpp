@@ -9,6 +9,9 @@ Result<ChannelRecord> Broker::restore_channel(const StandIn& sender, const Party
   if (!is_ring_size(ring_bytes)) return fail(Code::Invalid, "a ring of {} bytes", ring_bytes);
   if (channel_of(sender.id, receiver.id, lane) != nullptr)
     return fail(Code::Exists, "{} has a channel to {} already", sender.name, receiver.name);
+  if (channels_.size() >= limits_.channels)
+    return fail(Code::Exhausted, "{} channels are open, and mohhosd has descriptors for no more",
+                channels_.size());
   // What the sender may do was judged when it sent; whether the receiver takes it is judged now.
   Party from{.id = sender.id,
              .name = sender.name,

@@ -18,6 +18,8 @@ namespace {
 constexpr std::uint32_t kFairShare = 16;
 // A busy ring must not starve the link and the idle channels.
 constexpr std::uint32_t kReceivesPerPoll = 256;
+// Of a peer's sentence: it may say gigabytes, and they would be ours.
+constexpr std::size_t kLongestRefusal = 4096;
 // Messages that share a look at the clock, when they lie in the ring together.
 constexpr std::uint32_t kMessagesPerLook = 7;
 
@@ -175,7 +177,8 @@ void Endpoint::State::take_answer(Receiving& from, const Message& message) {
   const auto callback = calls.take(message.info.correlation, from.peer.id);
   if (!callback) ++counters.late_answers;
   if (callback && message.info.failed) {
-    const std::vector<std::byte> words = message.copy();
+    const auto said = message.payload.first(std::min(message.payload.size(), kLongestRefusal));
+    const std::vector<std::byte> words(said.begin(), said.end());
     (*callback)(fail(Code::PluginFailed, "{}: {}", from.peer.name,
                      std::string_view(reinterpret_cast<const char*>(words.data()), words.size())));
   } else if (callback) {

@@ -92,9 +92,10 @@ public:
 
   // --- cold start ---
 
-  // `held`: whether a ring of this log is still there.
-  [[nodiscard]] std::vector<Leftovers>
-  leftovers(std::string_view receiver, const std::function<bool(const LogInfo&)>& held) const;
+  // `held`: whether a ring of this log is still there. 64 at the most, those of plugins first: each
+  // becomes a ring. A remark says that there are more.
+  [[nodiscard]] std::vector<Leftovers> leftovers(std::string_view receiver,
+                                                 const std::function<bool(const LogInfo&)>& held);
   // Moves them all into one new log, all or nothing. `place` puts a message into its new ring and
   // says where. A message that cannot be read any more is passed over, with a remark.
   [[nodiscard]] Result<LogId>

@@ -8,16 +8,20 @@
 #include "ipc/refill.hpp"
 
 namespace mohhos::manager {
+namespace {
 
-std::vector<Leftovers>
-JournalStore::leftovers(std::string_view receiver,
-                        const std::function<bool(const LogInfo&)>& held) const {
-  std::map<std::tuple<std::string, bool, ipc::Lane>, Leftovers> groups;
+constexpr std::size_t kMostLeftovers = 64;
+
+} // namespace
+
+std::vector<Leftovers> JournalStore::leftovers(std::string_view receiver,
+                                               const std::function<bool(const LogInfo&)>& held) {
+  std::map<std::tuple<bool, std::string, ipc::Lane>, Leftovers> groups;
   std::map<const Leftovers*, std::uint64_t> rooms;
   for (const auto& [id, log] : logs_) {
     if (log.info.receiver != receiver || log.kept.empty() || held(log.info)) continue;
     const bool application = log.info.sender_type == kNoPluginType;
-    Leftovers& group = groups[{log.info.sender, application, log.info.lane}];
+    Leftovers& group = groups[{application, log.info.sender, log.info.lane}];
     group.sender = log.info.sender;
     group.sender_type = log.info.sender_type;
     group.receiver = receiver;
@@ -30,6 +34,12 @@ JournalStore::leftovers(std::string_view receiver,
   }
   std::vector<Leftovers> all;
   for (auto& [key, group] : groups) {
+    if (all.size() == kMostLeftovers) {
+      remark(fmt::format("messages of {} senders to {} wait until it is loaded again: {} are the "
+                         "most at a time",
+                         groups.size() - all.size(), receiver, kMostLeftovers));
+      break;
+    }
     group.ring_bytes = std::bit_ceil(std::max(group.ring_bytes, rooms.at(&group)));
     all.push_back(std::move(group));
   }

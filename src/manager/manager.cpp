@@ -5,6 +5,7 @@
 #include <utility>
 
 #include <spdlog/spdlog.h>
+#include <sys/resource.h>
 #include <sys/utsname.h>
 
 #include "manager/parts.hpp"
@@ -18,6 +19,30 @@ constexpr std::chrono::seconds kSampling{1};
 constexpr double kDenialsPerSecond = 1;
 constexpr double kDenialsSaved = 64;
 constexpr std::string_view kCustom = "custom:";
+
+// Half of the descriptors that there can be: a channel takes four, here and in the warden, and two
+// more while the journal reads it.
+constexpr std::uint64_t kDescriptorsOfAChannel = 8;
+
+constexpr std::uint64_t kDescriptorsForAMemory = 16; // a sixteenth of them is for memories
+
+std::uint64_t most_descriptors() {
+  rlimit descriptors{};
+  return ::getrlimit(RLIMIT_NOFILE, &descriptors) == 0 ? descriptors.rlim_max : 1024;
+}
+
+ipc::BrokerLimits broker_limits(const Config& config) {
+  ipc::BrokerLimits limits{.default_ring = config.ring_bytes.count};
+  limits.channels = std::min(limits.channels, most_descriptors() / kDescriptorsOfAChannel);
+  return limits;
+}
+
+ipc::MemoryLimits memory_limits() {
+  ipc::MemoryLimits limits;
+  const std::uint64_t possible = most_descriptors() / kDescriptorsForAMemory;
+  if (possible < limits.memories) limits.memories = static_cast<std::uint32_t>(possible);
+  return limits;
+}
 
 registry::Host this_host() {
   utsname kernel{};
@@ -47,7 +72,7 @@ Manager::Parts::Parts(sys::Loop& the_loop, Setup the_setup,
                       std::function<void(sys::Fd)> ready_callback, security::Keyring keys,
                       monitor::AuditLog log, DeadLetters dead)
     : loop(the_loop), setup(std::move(the_setup)), on_ready(std::move(ready_callback)),
-      host(this_host()), broker(ipc::BrokerLimits{.default_ring = setup.config.ring_bytes.count}),
+      host(this_host()), broker(broker_limits(setup.config)), memories(memory_limits()),
       letters(std::move(dead)), keyring(std::move(keys)), elf_policy(elf_policy_of(setup.config)),
       layout(sandbox::find_system_layout()), audit(std::move(log)) {}
 

@@ -293,7 +293,10 @@ TEST(EvilSyncs, HoldUpNobodyElse) {
 // What nobody read goes to the dead letters, as far as there is room; the rest costs the manager
 // neither memory nor, for long, its time.
 TEST(EvilUnread, CostsTheManagerNoMoreThanItKeeps) {
-  Daemon daemon;
+  const TemporaryDirectory root;
+  std::filesystem::create_directories(root.path() / "etc/mohhos");
+  write_text(root.path() / "etc/mohhos/mohhosd.toml", "[deadletters]\nmax_count = 100\n");
+  Daemon daemon({.root = root.path(), .prefix = {}, .arguments = {}});
   daemon.trust_key("verified");
   for (const char* name : {"victim", "hoarder", "unread_pile"})
     ASSERT_EQ(load_and_start(daemon, name).code, 0);
@@ -307,7 +310,7 @@ TEST(EvilUnread, CostsTheManagerNoMoreThanItKeeps) {
   EXPECT_EQ(daemon.manager_pid(), manager);
   EXPECT_LT(status_of(manager, "VmHWM:") - before, 32 << 10); // KiB
   // And there is room for what others die of.
-  EXPECT_EQ(count_of(daemon.plugctl({"deadletter", "list"}).out, "unread_pile"), 750);
+  EXPECT_EQ(count_of(daemon.plugctl({"deadletter", "list"}).out, "unread_pile"), 75);
   EXPECT_EQ(daemon.stop(), "");
 }
 
@@ -334,6 +337,24 @@ TEST(EvilUnread, HoldsNoDescriptorsOfTheManager) {
   EXPECT_LT(descriptors() - before, 60);
   ASSERT_EQ(daemon.plugctl({"resume", "victim"}).code, 0);
   EXPECT_EQ(daemon.plugctl({"call", "victim", "are you there?"}).code, 0);
+  EXPECT_EQ(daemon.stop(), "");
+}
+
+// Where the system gives few descriptors, whoever wants many is refused, and nobody else ends.
+TEST(FewDescriptors, EndNeitherTheDaemonNorOthers) {
+  DaemonOptions options;
+  options.prefix = {"prlimit", "--nofile=128", "--"};
+  Daemon daemon(options);
+  daemon.trust_key("verified");
+  const auto load = [&](const std::string& name) {
+    return daemon.load_and_start(daemon.sign(std::string(EVIL_DIR) + "/" + name + ".so"), name);
+  };
+  ASSERT_EQ(load("victim").code, 0) << daemon.log();
+  const pid_t manager = daemon.manager_pid();
+  for (const char* name : {"channel_flood", "memory_flood"})
+    EXPECT_EQ(load(name).code, 0) << daemon.log();
+  EXPECT_EQ(daemon.plugctl({"call", "victim", "are you there?"}).code, 0) << daemon.log();
+  EXPECT_EQ(daemon.manager_pid(), manager) << daemon.log();
   EXPECT_EQ(daemon.stop(), "");
 }
 

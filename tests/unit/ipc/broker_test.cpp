@@ -147,6 +147,22 @@ TEST(Broker, BoundsChannelsAndMemory) {
   EXPECT_EQ(refused(broker.open({2}, large)), Code::Exhausted);
 }
 
+TEST(Broker, BoundsChannelsInAll) {
+  Broker broker(BrokerLimits{.channels = 2});
+  for (std::uint64_t id = 1; id <= 4; ++id) (void)broker.join(plugin(id, fmt::format("p{}", id)));
+  EXPECT_EQ(broker.open({1}, by_id(2)).make.size(), 1U);
+  const Plan second = broker.open({2}, by_id(3));
+  ASSERT_EQ(second.make.size(), 1U);
+  EXPECT_EQ(refused(broker.open({3}, by_id(4))), Code::Exhausted);
+  Plan plan;
+  const StandIn old{.id = {9}, .name = "old", .type = {}, .waits = false};
+  const auto restored = broker.restore_channel(old, plugin(5, "p5"), Lane::Normal, 4096, plan);
+  ASSERT_FALSE(restored);
+  EXPECT_EQ(restored.error().code, Code::Exhausted);
+  (void)broker.end({second.make[0].channel});
+  EXPECT_EQ(broker.open({3}, by_id(4)).make.size(), 1U);
+}
+
 TEST(Broker, ProgramsLeaveAReceiversOtherHalfToPlugins) {
   Broker broker(BrokerLimits{.channels_per_party = 4});
   (void)broker.join(plugin(1, "a"));

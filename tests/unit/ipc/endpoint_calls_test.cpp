@@ -45,6 +45,27 @@ TEST_F(EndpointTest, ANoOfTheResponderIsATypedError) {
   echo.join();
 }
 
+// The sentence may be as long as the responder's ring; who asked keeps a part of it.
+TEST_F(EndpointTest, ALongNoIsCutShort) {
+  const auto a = open(plugin(1, "a"));
+  const auto b = open(plugin(2, "b"));
+  const ChannelId to_b = channel_to(*a, "b");
+  std::string text;
+  ASSERT_TRUE(a->call(to_b, {.type = MessageType::DataRequest}, bytes_of("?"), soon(),
+                      [&](Result<const Message*> answer) {
+                        if (!answer) text = answer.error().text;
+                        a->interrupt();
+                      }));
+  auto request = b->receive(soon());
+  ASSERT_TRUE(request && *request);
+  const ReplyTo to = reply_to(**request);
+  b->release(**request);
+  ASSERT_TRUE(b->respond(to, bytes_of("no" + std::string(60'000, '!')), soon(), true));
+  EXPECT_FALSE(*a->receive(soon()));
+  EXPECT_EQ(text.substr(0, 7), "b: no!!");
+  EXPECT_LT(text.size(), 5000U);
+}
+
 TEST_F(EndpointTest, ARequestThatNobodyAnswersTimesOutAndItsLateAnswerIsDropped) {
   const auto a = open(plugin(1, "a"));
   const auto b = open(plugin(2, "b"));

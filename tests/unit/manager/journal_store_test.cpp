@@ -129,6 +129,26 @@ TEST_F(JournalStoreTest, GroupsBySenderAndLaneInTheOrderOfTheLogs) {
   EXPECT_TRUE(store.leftovers("somebody else", [](const LogInfo&) { return false; }).empty());
 }
 
+// Programs call themselves whatever they like: a thousand of them must not become as many rings.
+TEST_F(JournalStoreTest, GivesNoMoreThanSomeAtATime) {
+  JournalStore store = open();
+  for (std::uint64_t i = 0; i < 100; ++i) {
+    LogInfo one = info("program " + std::to_string(i), i + 1);
+    one.sender_type = i == 99 ? 6 : kNoPluginType;
+    ASSERT_TRUE(append(store, store.begin(one), 0, std::to_string(i)));
+  }
+  ASSERT_TRUE(store.commit());
+  const auto groups = store.leftovers("to", [](const LogInfo&) { return false; });
+  ASSERT_EQ(groups.size(), 64U);
+  EXPECT_EQ(groups[0].sender, "program 99");
+  EXPECT_EQ(store.take_remarks().size(), 1U);
+  // These are given to their receiver, which is done with them, and so on.
+  const auto is_first = [&](const LogInfo& one) {
+    return std::ranges::find(groups, one.sender, &Leftovers::sender) != groups.end();
+  };
+  EXPECT_EQ(store.leftovers("to", is_first).size(), 36U);
+}
+
 TEST_F(JournalStoreTest, LeavesAloneWhatARingStillHolds) {
   JournalStore store = open();
   const auto log = store.begin(info());
