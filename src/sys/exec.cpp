@@ -21,14 +21,15 @@ namespace {
 
 constexpr int kOutOfTheWay = 64;
 
+} // namespace
+
 std::vector<char*> pointers(std::vector<std::string>& words) {
   std::vector<char*> list;
+  list.reserve(words.size() + 1);
   for (std::string& word : words) list.push_back(word.data());
   list.push_back(nullptr);
   return list;
 }
-
-} // namespace
 
 void begin_as_daemon() {
   ::umask(0077);

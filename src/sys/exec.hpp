@@ -30,6 +30,9 @@ void reset_signals();
 // Descriptor i of the list becomes i; everything above closes at exec. -1: /dev/null. [any]
 [[nodiscard]] Result<> set_descriptors(std::span<const int> list);
 
+// The words as exec takes them, with a null behind the last; valid as long as they are. [any]
+[[nodiscard]] std::vector<char*> pointers(std::vector<std::string>& words);
+
 // Executes an O_PATH descriptor; returns only to say why not. [any]
 [[nodiscard]] Error execute(int program, std::vector<std::string> arguments,
                             std::vector<std::string> environment);

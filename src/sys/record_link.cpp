@@ -52,6 +52,7 @@ void RecordLink::flush() {
   while (!waiting_.empty()) {
     const Waiting& first = waiting_.front();
     std::vector<int> numbers;
+    numbers.reserve(first.fds.size());
     for (const SharedFd& fd : first.fds) numbers.push_back(fd->get());
     const auto sent = send_message(socket_.get(), first.bytes, numbers);
     if (sent) {

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "sys/exec.hpp"
 #include "sys/file.hpp"
 
 namespace mohhos::sys {
@@ -62,9 +63,7 @@ bool run_mapper(const char* program, pid_t target, std::uint32_t inside, std::ui
   std::vector<std::string> words = {
       program, fmt::to_string(target), fmt::to_string(inside),      fmt::to_string(outside),
       "1",     fmt::to_string(base),   fmt::to_string(range.first), fmt::to_string(range.count)};
-  std::vector<char*> arguments;
-  for (std::string& word : words) arguments.push_back(word.data());
-  arguments.push_back(nullptr);
+  const std::vector<char*> arguments = pointers(words);
   const pid_t child = ::fork();
   if (child == 0) {
     char* environment[] = {nullptr};
