@@ -338,6 +338,7 @@ std::optional<JournalStore::LogId> JournalStore::find(std::uint64_t life,
 
 std::vector<JournalStore::LogId> JournalStore::logs() const {
   std::vector<LogId> ids;
+  ids.reserve(logs_.size());
   for (const auto& [id, log] : logs_) ids.push_back(id);
   return ids;
 }

@@ -189,11 +189,18 @@ bool Warden::on_message(std::span<const std::byte> bytes, std::vector<sys::Fd> f
     end_manager(std::move(request).error().within("it sent"));
     return false;
   }
-  std::visit([&](const auto& message) { act(message, std::move(fds)); }, *request);
+  std::visit(
+      [&](const auto& message) {
+        if constexpr (requires { act(message, std::move(fds)); })
+          act(message, std::move(fds));
+        else
+          act(message); // comes without descriptors, as parse_request has seen
+      },
+      *request);
   return true;
 }
 
-void Warden::act(const Signal& signal, std::vector<sys::Fd>) {
+void Warden::act(const Signal& signal) {
   if (draining_) return;
   if (signal.header.type == MessageType::Goodbye) {
     if (phase_ == Phase::Asking) kill_all();
@@ -209,7 +216,7 @@ void Warden::act(const Keep& keep, std::vector<sys::Fd> fds) {
   answer(keep.header.sequence, custody_.keep(keep, std::move(fds.front())));
 }
 
-void Warden::act(const Forget& forget, std::vector<sys::Fd>) {
+void Warden::act(const Forget& forget) {
   custody_.forget(forget);
   answer(forget.header.sequence, {});
 }
@@ -269,7 +276,7 @@ Result<sandbox::Ids> Warden::take_ids() {
   return fail(Code::Exhausted, "all {} uids for plugins are in use", me.uid_count);
 }
 
-void Warden::act(const Target& target, std::vector<sys::Fd>) {
+void Warden::act(const Target& target) {
   answer(target.header.sequence, steer(target));
 }
 

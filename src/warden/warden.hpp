@@ -62,11 +62,11 @@ private:
   void end_manager(const Error& why);
 
   bool on_message(std::span<const std::byte> bytes, std::vector<sys::Fd> fds);
-  void act(const Signal& signal, std::vector<sys::Fd> fds);
+  void act(const Signal& signal);
   void act(const Launch& order, std::vector<sys::Fd> fds);
-  void act(const Target& target, std::vector<sys::Fd> fds);
+  void act(const Target& target);
   void act(const Keep& keep, std::vector<sys::Fd> fds);
-  void act(const Forget& forget, std::vector<sys::Fd> fds);
+  void act(const Forget& forget);
   [[nodiscard]] Result<> launch(const Launch& order, std::vector<sys::Fd> fds);
   [[nodiscard]] Result<> steer(const Target& target);
   void answer(std::uint32_t sequence, const Result<>& result);
