@@ -6,6 +6,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include "base/keys.hpp"
 #include "manager/parts.hpp"
 
 namespace mohhos::manager {
@@ -127,9 +128,7 @@ void Manager::Parts::finish_end(PluginId id, bool remove) {
 // ended.
 void Manager::Parts::begin_shutdown() {
   if (shutting_down) return;
-  std::vector<PluginId> ids;
-  for (const auto& [id, plugin] : plugins) ids.push_back(id);
-  for (const PluginId id : ids) {
+  for (const PluginId id : keys_of(plugins)) {
     Plugin* plugin = find(id);
     if (plugin == nullptr) continue;
     const auto go_on = [this](Result<model::PluginInfo>) { later([this] { shutdown_step(); }); };
@@ -142,9 +141,7 @@ void Manager::Parts::begin_shutdown() {
   }
   shutting_down = true;
   auto deadline = loop.after(std::chrono::seconds(3), [this] {
-    std::vector<PluginId> rest;
-    for (const auto& [id, plugin] : plugins) rest.push_back(id);
-    for (const PluginId id : rest)
+    for (const PluginId id : keys_of(plugins))
       if (Plugin* plugin = find(id)) happen(*plugin, lifecycle::Event::ForceUnload);
   });
   if (deadline) shutdown_deadline = std::move(*deadline);
@@ -154,11 +151,9 @@ void Manager::Parts::begin_shutdown() {
 // Called when something has ended or stopped meanwhile: what stands stopped is unloaded, and when
 // nothing is left we go.
 void Manager::Parts::shutdown_step() {
-  std::vector<PluginId> ids;
-  for (const auto& [id, plugin] : plugins) ids.push_back(id);
-  for (const PluginId id : ids) {
+  for (const PluginId id : keys_of(plugins)) {
     Plugin* plugin = find(id);
-    if (plugin == nullptr || plugin->pending || plugin->process == false) continue;
+    if (plugin == nullptr || plugin->pending || !plugin->process) continue;
     if (plugin->info.state == model::State::Loaded) happen(*plugin, lifecycle::Event::Unload);
   }
   const bool live =

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/bytes.hpp"
+#include "base/keys.hpp"
 #include "sys/file.hpp"
 
 namespace mohhos::manager {
@@ -337,10 +338,7 @@ std::optional<JournalStore::LogId> JournalStore::find(std::uint64_t life,
 }
 
 std::vector<JournalStore::LogId> JournalStore::logs() const {
-  std::vector<LogId> ids;
-  ids.reserve(logs_.size());
-  for (const auto& [id, log] : logs_) ids.push_back(id);
-  return ids;
+  return keys_of(logs_);
 }
 
 std::uint64_t JournalStore::disk_bytes() const {

@@ -7,6 +7,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "base/keys.hpp"
 #include "manager/limits_report.hpp"
 #include "manager/parts.hpp"
 
@@ -109,9 +110,7 @@ DaemonStatus Manager::Parts::status() const {
 
 // Followers may end their subscription, or others', from inside the call.
 void Manager::Parts::tell(const Event& event) {
-  std::vector<std::uint64_t> keys;
-  for (const auto& [key, watcher] : watchers) keys.push_back(key);
-  for (const std::uint64_t key : keys) {
+  for (const std::uint64_t key : keys_of(watchers)) {
     const auto found = watchers.find(key);
     if (found == watchers.end()) continue;
     const auto [id, call] = found->second;
@@ -120,9 +119,7 @@ void Manager::Parts::tell(const Event& event) {
 }
 
 void Manager::Parts::tell(const LogRecord& record) {
-  std::vector<std::uint64_t> keys;
-  for (const auto& [key, follower] : log_followers) keys.push_back(key);
-  for (const std::uint64_t key : keys) {
+  for (const std::uint64_t key : keys_of(log_followers)) {
     const auto found = log_followers.find(key);
     if (found == log_followers.end()) continue;
     const auto [id, call] = found->second;
