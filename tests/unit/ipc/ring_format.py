@@ -133,6 +133,7 @@ class Sender(Ring):
         while not self.make_room(needed):
             if time.monotonic() > until:
                 sys.exit('no space came')
+            self.wake()  # the receiver may sleep, and not know of what was sent with more to follow
             self.set_waiting()
             fence()
             if not self.make_room(needed):
