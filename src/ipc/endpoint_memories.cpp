@@ -13,6 +13,7 @@ namespace {
 constexpr std::uint64_t kGiven = std::uint64_t{1} << 63;
 // Records that are looked at for a memory that is said to have come, by sixteen.
 constexpr int kMostLooks = 256;
+constexpr auto kSayAgain = std::chrono::milliseconds(5); // when the link had no room
 
 MemoryKey key_of(const Message& message) {
   return {message.channel.value, message.info.id, message.info.attachment};
@@ -169,11 +170,19 @@ void Endpoint::State::say_released(const MemoryKey& key) {
   ReleaseMemory record;
   std::tie(record.channel_id, record.message_id, record.memory) = key;
   unsaid.push_back(record);
+  say_unsaid();
+}
+
+void Endpoint::State::say_unsaid() {
   while (!unsaid.empty()) {
     const auto said = send_link_record(link.get(), unsaid.front());
-    if (!said && said.error().code == Code::Refused) return;
+    if (!said && said.error().code == Code::Refused) {
+      next_say = std::chrono::steady_clock::now() + kSayAgain;
+      return;
+    }
     unsaid.pop_front();
   }
+  next_say = Monotonic::max();
 }
 
 } // namespace mohhos::ipc

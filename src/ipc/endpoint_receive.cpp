@@ -378,6 +378,7 @@ void Endpoint::State::deliver_finished() {
 
 void Endpoint::State::expire(Monotonic time) {
   if (time >= next_sync) look_at_syncs(time);
+  if (time >= next_say) say_unsaid();
   for (AnswerCallback& callback : calls.take_expired(time))
     finished.push_back({std::move(callback), {Code::TimedOut, "no answer came in time"}});
 }

@@ -277,6 +277,7 @@ struct Endpoint::State {
   template <class Which>
   void let_go_memories_if(const Which& which);
   void say_released(const MemoryKey& key);
+  void say_unsaid();
   // endpoint_groups.cpp
   [[nodiscard]] Result<const Group*> find_group(const OpenGroup& question, Monotonic deadline);
 
@@ -321,7 +322,8 @@ struct Endpoint::State {
   std::map<MemoryKey, ArrivedMemory> arrived;
   std::map<std::uint64_t, TakenMemory> taken;
   std::uint64_t next_taken = 0;
-  std::deque<ReleaseMemory> unsaid; // that the link had no room for
+  std::deque<ReleaseMemory> unsaid;      // that the link had no room for
+  Monotonic next_say = Monotonic::max(); // when that is tried again
 
   // What arrived and waits for receive() to deliver it.
   std::deque<LinkRecord> records;

@@ -11,6 +11,7 @@ namespace mohhos::ipc {
 namespace {
 
 constexpr auto kAskAgain = std::chrono::milliseconds(250);
+constexpr auto kTryAgain = std::chrono::milliseconds(20); // after a refusal
 
 Monotonic now() {
   return std::chrono::steady_clock::now();
@@ -20,17 +21,27 @@ Monotonic now() {
 
 // --- waited for ---
 
+// Refused is 'not now': too many syncs of this channel wait for the disk.
 Result<> Endpoint::State::sync_ring(ChannelId id, Monotonic deadline) {
-  const Sending* const out = find_sending(id);
-  if (out == nullptr) return fail(Code::PeerGone, "channel {} has ended", id.value);
-  if (out->durable_to <= out->synced_to) return {};
-  Sync question;
-  question.channel_id = id.value;
-  question.upto = out->durable_to;
-  TRY(const LinkRecord record, ask(question, deadline));
-  TRY(check_answer(record, LinkType::Synced));
-  if (Sending* const still = find_sending(id)) still->synced_to = question.upto;
-  return {};
+  for (;;) {
+    const Sending* const out = find_sending(id);
+    if (out == nullptr) return fail(Code::PeerGone, "channel {} has ended", id.value);
+    if (out->durable_to <= out->synced_to) return {};
+    Sync question;
+    question.channel_id = id.value;
+    question.upto = out->durable_to;
+    TRY(const LinkRecord record, ask(question, deadline));
+    const auto answer = check_answer(record, LinkType::Synced);
+    if (answer) {
+      if (Sending* const still = find_sending(id)) still->synced_to = question.upto;
+      return {};
+    }
+    if (answer.error().code != Code::Refused) return answer;
+    const Monotonic again = now() + kTryAgain;
+    if (again >= deadline)
+      return fail(Code::TimedOut, "not on disk in time: {}", answer.error().text);
+    while (!link_error && now() < again) note(waiter.wait(again));
+  }
 }
 
 Result<> Endpoint::sync(ChannelId channel, Monotonic deadline) {

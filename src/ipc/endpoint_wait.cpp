@@ -87,7 +87,7 @@ bool Endpoint::State::arm_only(Receiving& channel) {
 
 // What we have to do ourselves, whoever rings or not.
 Monotonic Endpoint::State::own_deadline() const {
-  return std::min(calls.next_deadline(), next_sync);
+  return std::min({calls.next_deadline(), next_sync, next_say});
 }
 
 bool Endpoint::State::any_ring_ready() {
@@ -162,7 +162,7 @@ bool Endpoint::State::wait(Monotonic deadline) {
     sleep(time, deadline);
   }
   if (idle_look == IdleLook::Due) return_idle_memory();
-  if (!calls.empty() || !syncs.empty()) expire(now());
+  if (!calls.empty() || !syncs.empty() || !unsaid.empty()) expire(now());
   return deadline == kForever || about_now() < deadline || now() < deadline || anything_ready();
 }
 

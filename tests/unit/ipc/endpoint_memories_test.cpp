@@ -263,6 +263,63 @@ TEST_F(Memories, OfALoanThatWasNotCommittedIsLetGoOf) {
   EXPECT_TRUE(eventually_needed(0, 0));
 }
 
+// The manager does not read for a while, and afterwards nobody lets anything go any more.
+TEST_F(Memories, AreLetGoOfAlsoWhenTheLinkHadNoRoomForThat) {
+  const OwnMemory memory = make(*maker, "held");
+  ASSERT_TRUE(send_with(memory.number));
+  const Message message = next(*reader);
+  const auto given = reader->take_memory(message);
+  ASSERT_TRUE(given) << given.error().text;
+  reader->release(message);
+  ASSERT_TRUE(maker->drop_memory(memory.number));
+  ASSERT_TRUE(eventually_needed(1, 1));
+  board.answer_nothing(true);
+  while (reader->send_record(LogLine{})) {
+  }
+  ASSERT_TRUE(reader->drop_memory(given->number));
+  EXPECT_FALSE(*reader->receive(in(20ms)));
+  board.answer_nothing(false);
+  for (const Monotonic deadline = soon();
+       board.memories().first != 0 && std::chrono::steady_clock::now() < deadline;)
+    EXPECT_FALSE(*reader->receive(in(1ms)));
+  EXPECT_TRUE(eventually_needed(0, 0));
+}
+
+// Its messages are read all the same, and what came with them is there and stays.
+TEST_F(Memories, OutliveTheRightToSendThem) {
+  const OwnMemory memory = make(*maker, "sent");
+  ASSERT_TRUE(send_with(memory.number));
+  ASSERT_TRUE(send_with(memory.number, "unread"));
+  const Message first = next(*reader);
+  const auto early = reader->take_memory(first);
+  ASSERT_TRUE(early) << early.error().text;
+  const auto lent = maker->loan(way, 4, {.attachment = memory.number}, soon());
+  ASSERT_TRUE(lent) << lent.error().text; // bound, and not published yet
+  board.regrant({1}, {});
+  std::optional<Ended> ended;
+  maker->on_ended([&](const Ended& what) { ended = what; });
+  while (!ended) ASSERT_FALSE(*maker->receive(in(5ms)));
+  EXPECT_EQ(ended->why.code, Code::Denied);
+  EXPECT_EQ(maker->commit(way), 0U);
+  EXPECT_EQ(send_with(memory.number).error().code, Code::PeerGone);
+  EXPECT_EQ(maker->open_channel("reader", soon()).error().code, Code::Denied);
+  reader->release(first);
+  const Message unread = next(*reader);
+  EXPECT_EQ(text_of(unread.payload), "unread");
+  const auto late = reader->take_memory(unread);
+  ASSERT_TRUE(late) << late.error().text;
+  reader->release(unread);
+  EXPECT_TRUE(maker->drop_memory(memory.number));
+  EXPECT_EQ(beginning_of(*early, 4), "sent");
+  EXPECT_EQ(beginning_of(*late, 4), "sent");
+  EXPECT_TRUE(reader->drop_memory(early->number));
+  EXPECT_TRUE(reader->drop_memory(late->number));
+  for (const Monotonic deadline = soon();
+       board.memories().first != 0 && std::chrono::steady_clock::now() < deadline;)
+    EXPECT_FALSE(*reader->receive(in(1ms))); // hears of the end, and lets go of what never came
+  EXPECT_EQ(board.memories().first, 0U);
+}
+
 TEST_F(Memories, AreRefusedToAReceiverThatLetsNothingGo) {
   const OwnMemory memory = make(*maker, "too many");
   std::uint32_t sent = 0;

@@ -48,6 +48,30 @@ TEST_F(EndpointTest, ASyncThatFailsIsAskedForAgain) {
   EXPECT_EQ(a->sync(ChannelId{99}, soon()).error().code, Code::PeerGone);
 }
 
+TEST_F(EndpointTest, ASyncThatIsRefusedForNowIsTriedUntilTheDeadline) {
+  auto a = open(plugin(1, "a"));
+  auto b = open(plugin(2, "b"));
+  const ChannelId channel = channel_to(*a, "b");
+  ASSERT_TRUE(a->send(channel, {.durable = true}, bytes_of("x"), soon()));
+  board.syncs_refused = 3;
+  const auto patient = a->sync(channel, soon());
+  EXPECT_TRUE(patient) << patient.error().text;
+  EXPECT_EQ(board.syncs().size(), 4U);
+  ASSERT_TRUE(a->send(channel, {.durable = true}, bytes_of("y"), soon()));
+  board.syncs_refused = 1'000'000;
+  for (const Monotonic deadline : {kNoWait, in(60ms)}) {
+    const auto late = a->sync(deadline);
+    ASSERT_FALSE(late);
+    EXPECT_EQ(late.error().code, Code::TimedOut);
+  }
+  const auto named = a->sync(in(200ms));
+  ASSERT_FALSE(named);
+  EXPECT_NE(named.error().text.find("8 syncs are under way"), std::string::npos)
+      << named.error().text;
+  board.syncs_refused = 0;
+  EXPECT_TRUE(a->sync(soon()));
+}
+
 TEST_F(EndpointTest, ASyncThatIsToldLaterLetsMessagesComeMeanwhile) {
   auto a = open(plugin(1, "a"));
   auto b = open(plugin(2, "b"));
@@ -89,14 +113,14 @@ TEST_F(EndpointTest, ASyncThatIsToldLaterIsAskedForAgainOfAnotherManager) {
   board.lose_next_sync = true;
   std::optional<Result<>> end;
   ASSERT_TRUE(a->sync_later(channel, soon(), [&](const Result<>& told) { end = told; }));
-  while (!end) ASSERT_FALSE(*a->receive(soon()));
+  while (!end) ASSERT_FALSE(*a->receive(in(5ms)));
   EXPECT_TRUE(*end);
   EXPECT_EQ(board.syncs().size(), 2U);
   ASSERT_TRUE(a->send(channel, {.durable = true}, bytes_of("y"), soon()));
   board.disk_is_full = true;
   end.reset();
   ASSERT_TRUE(a->sync_later(channel, soon(), [&](const Result<>& told) { end = told; }));
-  while (!end) ASSERT_FALSE(*a->receive(soon()));
+  while (!end) ASSERT_FALSE(*a->receive(in(5ms)));
   EXPECT_EQ(end->error().code, Code::Exhausted);
 }
 

@@ -42,6 +42,10 @@ public:
     execute(broker_.join(party));
     return std::move(pair->second);
   }
+  void regrant(PluginId id, model::Acl acl) {
+    const std::lock_guard lock(mutex_);
+    execute(broker_.regrant(id, {}, std::move(acl)));
+  }
   void leave(PluginId id) {
     const std::lock_guard lock(mutex_);
     execute(broker_.leave(id));
@@ -121,6 +125,7 @@ public:
   }
   std::atomic<bool> disk_is_full = false;
   std::atomic<bool> lose_next_sync = false; // as a manager that ends before it answers
+  std::atomic<int> syncs_refused = 0;       // so many are told: not now
 
   // What memories are needed, and what waits on their way.
   std::pair<std::size_t, std::size_t> memories() {
@@ -183,13 +188,11 @@ private:
       const auto question = (*record)->as<Sync>();
       syncs_.push_back(question);
       if (lose_next_sync.exchange(false)) return;
-      if (disk_is_full) {
-        ChannelRefused refused;
-        refused.header.sequence = question.header.sequence;
-        refused.code = static_cast<std::int32_t>(Code::Exhausted);
-        put_text(refused.text, "the disk is full");
-        (void)send_link_record(link->second.get(), refused);
-        return;
+      if (disk_is_full)
+        return refuse(id, question.header.sequence, {Code::Exhausted, "the disk is full"});
+      if (syncs_refused > 0) {
+        --syncs_refused;
+        return refuse(id, question.header.sequence, {Code::Refused, "8 syncs are under way"});
       }
       Synced synced;
       synced.header.sequence = question.header.sequence;
