@@ -354,9 +354,9 @@ struct mohhos_host {
   /* Takes the memory that came with a message, inside the callback that got the message, or right
    * after the call() that filled it: `message` is that very pointer, not a copy of the struct. It
    * is mapped read-only; no other process can change its content any more. Owner: the plugin, until
-   * drop_memory(); what is not taken ends with the callback. A message that is delivered again has
-   * its memory again. [main] NOT_FOUND: nothing came with it, whatever its sender says. EXHAUSTED:
-   * there was no descriptor for it. */
+   * drop_memory(); what is not taken ends with the callback. Taken twice it is the same number, and
+   * one drop ends it. A message that is delivered again has its memory again. [main] NOT_FOUND:
+   * nothing came with it, whatever its sender says. EXHAUSTED: there was no descriptor for it. */
   int32_t (*take_memory)(const mohhos_host_t* host, const mohhos_message_t* message,
                          mohhos_memory_t* memory, const void** data, uint64_t* size);
 

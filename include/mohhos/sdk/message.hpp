@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include "mohhos/sdk/options.hpp"
@@ -50,10 +51,13 @@ public:
   [[nodiscard]] std::size_t size() const { return message_->size; }
   [[nodiscard]] bool empty() const { return message_->size == 0; }
   // The bytes as a struct, a protobuf message or a std::string of one's own. Failure MALFORMED:
-  // they are none, with both sizes in its text.
+  // they are none, with both sizes in its text. An OwnedMessage: keep().
   template <class T>
   [[nodiscard]] T as() const {
-    return detail::read_payload<T>(text());
+    if constexpr (std::is_same_v<T, OwnedMessage>)
+      return keep();
+    else
+      return detail::read_payload<T>(text());
   }
   [[nodiscard]] std::string_view text() const {
     return {static_cast<const char*>(message_->data), message_->size};
@@ -62,30 +66,37 @@ public:
     return {static_cast<const std::byte*>(message_->data), message_->size};
   }
   [[nodiscard]] std::string copy() const { return std::string(text()); }
-  // The memory that came along, to be kept as long as one likes; none: nothing came, whatever its
-  // sender says. While the callback lasts; what is not taken then is gone. Failure EXHAUSTED: there
-  // was no descriptor for it.
+  // The memory that came along, the first time: to be kept as long as one likes. None: nothing
+  // came, whatever its sender says, or it was taken before. While the callback lasts; what is not
+  // taken then is gone. Failure EXHAUSTED: there was no descriptor for it.
   [[nodiscard]] MemoryView memory() const {
+    if (kept_memory_ != nullptr) return std::exchange(*kept_memory_, {});
     const mohhos_host_t* const host = detail::process_host;
-    if ((message_->flags & MOHHOS_MESSAGE_MEMORY) == 0) return {};
+    if ((message_->flags & MOHHOS_MESSAGE_MEMORY) == 0 || memory_taken_) return {};
     mohhos_memory_t number = 0;
     const void* data = nullptr;
     std::uint64_t size = 0;
     const auto taken = host->take_memory(host, message_, &number, &data, &size);
     if (taken == MOHHOS_E_NOT_FOUND) return {};
     detail::demand(taken, "taking the memory of a message");
+    memory_taken_ = true;
     return {host, number, {static_cast<const std::byte*>(data), size}};
   }
-  // All but its memory, for longer than the callback: for coroutines, queues, threads of one's own.
+  // All of it, with its memory if that was not taken, for longer than the callback: for coroutines
+  // and queues. Without a memory also for threads of one's own. Failure: as memory().
   [[nodiscard]] OwnedMessage keep() const;
   [[nodiscard]] const mohhos_message_t& raw() const { return *message_; }
 
 protected:
+  Message(const mohhos_message_t& message, MemoryView& kept_memory)
+      : message_(&message), kept_memory_(&kept_memory) {}
   Message(Message&&) = default;
   Message& operator=(Message&&) = default;
 
 private:
   const mohhos_message_t* message_;
+  MemoryView* kept_memory_ = nullptr; // of an OwnedMessage
+  mutable bool memory_taken_ = false; // the host gives the same one again, and one drop ends it
 };
 
 namespace detail {
@@ -93,27 +104,32 @@ struct KeptMessage {
   mohhos_message_t raw;
   std::string bytes;
   std::string sender_name;
+  MemoryView memory;
 };
 struct KeptHolder {
   std::unique_ptr<KeptMessage> kept; // never moves, so the view of it stays right
 };
 } // namespace detail
 
-// A message with its bytes. Moves.
+// A message with its bytes, and the memory that came with it. Moves. One with a memory belongs to
+// the plugin's main thread, as the memory does.
 class OwnedMessage : private detail::KeptHolder, public Message {
 public:
-  explicit OwnedMessage(const Message& message) : OwnedMessage(copy_of(message.raw())) {}
+  explicit OwnedMessage(const Message& message)
+      : OwnedMessage(copy_of(message.raw(), message.memory())) {}
   OwnedMessage(OwnedMessage&&) = default;
   OwnedMessage& operator=(OwnedMessage&&) = default;
   ~OwnedMessage() = default;
 
 private:
   explicit OwnedMessage(std::unique_ptr<detail::KeptMessage> copy)
-      : KeptHolder{std::move(copy)}, Message(kept->raw) {}
-  static std::unique_ptr<detail::KeptMessage> copy_of(const mohhos_message_t& message) {
+      : KeptHolder{std::move(copy)}, Message(kept->raw, kept->memory) {}
+  static std::unique_ptr<detail::KeptMessage> copy_of(const mohhos_message_t& message,
+                                                      MemoryView memory) {
     auto copy = std::make_unique<detail::KeptMessage>();
     copy->raw = message;
-    copy->raw.flags &= ~std::uint32_t{MOHHOS_MESSAGE_MEMORY};
+    if (!memory) copy->raw.flags &= ~std::uint32_t{MOHHOS_MESSAGE_MEMORY};
+    copy->memory = std::move(memory);
     copy->bytes.assign(static_cast<const char*>(message.data), message.size);
     copy->sender_name = message.sender_name;
     copy->raw.data = message.size == 0 ? nullptr : copy->bytes.data();

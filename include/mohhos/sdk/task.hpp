@@ -7,6 +7,9 @@
 //     }
 //     void on_message(const mohhos::Message& m) override { start(locate(m.keep())); }
 //
+//     const auto picture = co_await camera.call<mohhos::OwnedMessage>(Shot{}, 1s);
+//     show(picture.memory()); // what came along with the answer (memory.hpp)
+//
 // start() runs it until it first waits; the rest happens in later callbacks, on the plugin's one
 // thread. The plugin owns the frame: it is destroyed when the function ends, or with the plugin. An
 // exception that leaves a task is an exception of the callback that it ran in, and ends the process
@@ -224,6 +227,7 @@ struct Signal {
   std::int32_t status = MOHHOS_OK;
   const mohhos_message_t* reply = nullptr; // during the callback that gives it
   std::optional<OwnedMessage> kept;        // given before it was awaited
+  bool wants_memory = false;               // of the answer, if it has one
 
   static std::int32_t on_reply(void* user, std::int32_t status,
                                const mohhos_message_t* reply) noexcept {
@@ -235,7 +239,7 @@ struct Signal {
       signal->reply = reply;
       return signal->tasks->resume(signal->awaiting);
     }
-    signal->kept.emplace(Message(*reply));
+    signal->keep(*reply);
     return MOHHOS_OK;
   }
   static std::int32_t on_time(void* user) noexcept {
@@ -246,6 +250,19 @@ struct Signal {
   }
 
 private:
+  void keep(const mohhos_message_t& answer) {
+    mohhos_message_t rest = answer;
+    rest.flags &= ~std::uint32_t{MOHHOS_MESSAGE_MEMORY};
+    try {
+      kept.emplace(Message(wants_memory ? answer : rest));
+    } catch (const Failure& failure) { // there was no room for its memory
+      const std::string_view why = failure.what();
+      status = failure.code();
+      rest.data = why.data();
+      rest.size = why.size();
+      kept.emplace(Message(rest));
+    }
+  }
   static std::int32_t drop(Signal* signal) noexcept {
     delete signal;
     return MOHHOS_OK;
@@ -285,7 +302,8 @@ private:
 
 // A request under way: co_await it, once. Gives the answer as an R; throws Failure with the status
 // and the sentence when there is none (TIMED_OUT, PEER_GONE, PEER_RESTARTED, PLUGIN_FAILED, …) and
-// MALFORMED when the answer is no R.
+// MALFORMED when the answer is no R. As an OwnedMessage it comes whole, with the memory that came
+// along (EXHAUSTED: there was no descriptor for it); as anything else without.
 template <class R>
 class [[nodiscard]] PendingCall {
 public:
@@ -294,6 +312,7 @@ public:
               Duration timeout, const SendOptions& options) {
     const detail::Flat<Q> flat(request);
     const auto raw = detail::raw(options);
+    signal_->wants_memory = std::is_same_v<R, OwnedMessage>;
     handle_ = {host, detail::demand(host->request(host, channel, &raw, flat.data(), flat.size(),
                                                   detail::nanoseconds(timeout),
                                                   &detail::Signal::on_reply, signal_.get()),
@@ -327,6 +346,9 @@ public:
     const Reply reply(signal_->status, *raw);
     if constexpr (std::is_void_v<R>) {
       if (!reply.ok()) throw Failure(reply.status(), reply.copy());
+    } else if constexpr (std::is_same_v<R, OwnedMessage>) {
+      if (!reply.ok()) throw Failure(reply.status(), reply.copy());
+      return signal_->kept ? *std::move(signal_->kept) : reply.message().keep();
     } else {
       return reply.as<R>();
     }

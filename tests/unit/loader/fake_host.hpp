@@ -16,11 +16,13 @@ namespace mohhos::test {
 struct Sent {
   std::uint32_t type = 0;
   std::string bytes;
+  mohhos_memory_t memory = 0;
 };
 struct Answered {
   std::uint64_t correlation = 0;
   std::int32_t status = 0;
   std::string bytes;
+  mohhos_memory_t memory = 0;
 };
 
 class FakeHost {
@@ -58,7 +60,8 @@ public:
                      std::size_t size) -> std::int32_t {
       if (self(host).room == 0) return MOHHOS_E_REFUSED;
       --self(host).room;
-      self(host).sent.push_back({options->type, {static_cast<const char*>(data), size}});
+      self(host).sent.push_back(
+          {options->type, {static_cast<const char*>(data), size}, options->memory});
       return MOHHOS_OK;
     };
     table_.loan = [](const mohhos_host_t* host, mohhos_channel_t, const mohhos_send_options_t*,
@@ -75,10 +78,11 @@ public:
       self(host).sent.push_back({0, self(host).loaned});
       return MOHHOS_OK;
     };
-    table_.request = [](const mohhos_host_t* host, mohhos_channel_t, const mohhos_send_options_t*,
-                        const void* data, std::size_t size, std::uint64_t, mohhos_reply_fn then,
-                        void* whose) -> std::int32_t {
+    table_.request = [](const mohhos_host_t* host, mohhos_channel_t,
+                        const mohhos_send_options_t* options, const void* data, std::size_t size,
+                        std::uint64_t, mohhos_reply_fn then, void* whose) -> std::int32_t {
       if (self(host).request_result < 0) return self(host).request_result;
+      self(host).asked_with = options->memory;
       self(host).asked.emplace_back(static_cast<const char*>(data), size);
       self(host).done = then;
       self(host).user = whose;
@@ -107,6 +111,7 @@ public:
                      mohhos_message_t* reply) -> std::int32_t {
       self(host).asked.emplace_back(static_cast<const char*>(data), size);
       *reply = message(self(host).call_words, MOHHOS_MSG_DATA_RESPONSE);
+      self(host).offer(*reply, self(host).call_memory);
       return self(host).call_result;
     };
     table_.call_after = [](const mohhos_host_t* host, std::uint64_t delay_ns, mohhos_timer_fn then,
@@ -121,18 +126,62 @@ public:
           {request->correlation, status, {static_cast<const char*>(data), size}});
       return MOHHOS_OK;
     };
+    table_.make_memory = [](const mohhos_host_t* host, std::uint64_t size, std::uint64_t,
+                            mohhos_memory_t* memory, void** data) -> std::int32_t {
+      if (self(host).make_result < 0) return self(host).make_result;
+      *memory = ++self(host).last_memory;
+      auto& bytes = self(host).memories[*memory];
+      bytes.assign(size, '\0');
+      *data = bytes.data();
+      return MOHHOS_OK;
+    };
+    table_.take_memory = [](const mohhos_host_t* host, const mohhos_message_t* from,
+                            mohhos_memory_t* memory, const void** data,
+                            std::uint64_t* size) -> std::int32_t {
+      FakeHost& me = self(host);
+      if (me.take_result < 0) return me.take_result;
+      const auto offered = me.offers.find(from);
+      if (offered == me.offers.end()) return MOHHOS_E_NOT_FOUND;
+      ++me.taken;
+      *memory = offered->second;
+      *data = me.memories.at(*memory).data();
+      *size = me.memories.at(*memory).size();
+      return MOHHOS_OK;
+    };
+    table_.drop_memory = [](const mohhos_host_t* host, mohhos_memory_t memory) -> std::int32_t {
+      return self(host).memories.erase(memory) == 0 ? MOHHOS_E_NOT_FOUND : MOHHOS_OK;
+    };
+    table_.reply_memory = [](const mohhos_host_t* host, const mohhos_request_t* request,
+                             const void* data, std::size_t size, mohhos_memory_t memory,
+                             std::uint64_t) -> std::int32_t {
+      self(host).answers.push_back(
+          {request->correlation, MOHHOS_OK, {static_cast<const char*>(data), size}, memory});
+      return MOHHOS_OK;
+    };
   }
   FakeHost(const FakeHost&) = delete;
   FakeHost& operator=(const FakeHost&) = delete;
 
   [[nodiscard]] const mohhos_host_t* table() const { return &table_; }
 
-  // Ends the oldest request (or sync) that is open.
-  std::int32_t answer(std::string_view text, std::int32_t status = MOHHOS_OK) {
+  // Ends the oldest request (or sync) that is open; `memory`: with one that holds these bytes.
+  std::int32_t answer(std::string_view text, std::int32_t status = MOHHOS_OK,
+                      const std::string& memory = {}) {
     const auto [then, whose] = pending.front();
     pending.erase(pending.begin());
-    const auto reply = message(text, MOHHOS_MSG_DATA_RESPONSE, 1);
-    return then(whose, status, &reply);
+    auto reply = message(text, MOHHOS_MSG_DATA_RESPONSE, 1);
+    offer(reply, memory);
+    const auto result = then(whose, status, &reply);
+    offers.erase(&reply);
+    return result;
+  }
+  // With this very message, until its callback has returned: as the host does.
+  void offer(mohhos_message_t& with, const std::string& bytes) {
+    offers.erase(&with);
+    if (bytes.empty()) return;
+    with.flags |= MOHHOS_MESSAGE_MEMORY;
+    memories[++last_memory] = bytes;
+    offers[&with] = last_memory;
   }
   // The next timer's time has come.
   std::int32_t pass_time() {
@@ -174,6 +223,14 @@ public:
   std::int32_t sync_result = MOHHOS_OK;
   std::int32_t call_result = MOHHOS_OK; // of a blocking call, with call_words
   std::string call_words;
+  std::string call_memory;                         // that comes with it
+  mohhos_memory_t asked_with = 0;                  // of the last request
+  std::map<mohhos_memory_t, std::string> memories; // made, or came; and not dropped
+  std::map<const mohhos_message_t*, mohhos_memory_t> offers;
+  mohhos_memory_t last_memory = 0;
+  std::int32_t make_result = MOHHOS_OK;
+  std::int32_t take_result = MOHHOS_OK;
+  int taken = 0;
   std::vector<std::pair<mohhos_reply_fn, void*>> pending; // requests, in order
   std::multimap<std::uint64_t, std::pair<mohhos_timer_fn, void*>> timers;
   mohhos_reply_fn done = nullptr; // of the last request
