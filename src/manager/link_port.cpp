@@ -1,6 +1,7 @@
 #include "manager/link_port.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
 #include <utility>
 
@@ -102,7 +103,25 @@ void LinkPort::on_events(std::uint32_t events) {
     if (!receive_one()) return;
     if (loop_.now() >= until) break;
   }
+  if (is_deaf()) note_served(SIZE_MAX);
   rest();
+}
+
+bool LinkPort::after_unread(std::function<void()> then) {
+  if (ended() || is_deaf()) return false;
+  const std::size_t bytes = sys::waiting_bytes(socket_.get());
+  if (bytes == 0) return false;
+  backlogs_.push_back({bytes, std::move(then)});
+  return true;
+}
+
+void LinkPort::note_served(std::size_t bytes) {
+  for (Backlog& backlog : backlogs_) backlog.bytes -= std::min(backlog.bytes, bytes);
+  while (!backlogs_.empty() && backlogs_.front().bytes == 0) {
+    const auto then = std::move(backlogs_.front().then);
+    backlogs_.pop_front();
+    then();
+  }
 }
 
 void LinkPort::rest() {
@@ -125,6 +144,7 @@ bool LinkPort::receive_one() {
   serving_ = true;
   on_record_(**received);
   serving_ = false;
+  note_served((*received)->header.size);
   return true;
 }
 
@@ -135,6 +155,7 @@ void LinkPort::drain() {
 
 void LinkPort::end(Error why) {
   source_.reset();
+  note_served(SIZE_MAX);
   if (on_end_) std::exchange(on_end_, nullptr)(why);
 }
 

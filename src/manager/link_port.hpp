@@ -44,6 +44,10 @@ public:
   // Takes an announcement of this channel back that still waits here, unless the peer asked for it.
   // True: there was one, and its end need not be announced either. [loop]
   [[nodiscard]] bool take_back(std::uint64_t channel);
+  // `then` is called once what the peer has said by now is served: for what it may have said about
+  // the matter at hand. False, and it is not called: it has said nothing, or is not listened to.
+  // Bounded by what the socket holds; what the peer says meanwhile is not waited for. [loop]
+  [[nodiscard]] bool after_unread(std::function<void()> then);
   // Reads what is still there: the last words of a process that has ended. [loop]
   void drain();
   [[nodiscard]] int fd() const { return socket_.get(); }
@@ -61,6 +65,7 @@ private:
   void on_events(std::uint32_t events);
   void flush();
   void rest();
+  void note_served(std::size_t bytes);
   // It asks and asks, and does not read what it is answered.
   [[nodiscard]] bool is_deaf();
   // False: nothing more is there, or the link has ended.
@@ -73,7 +78,12 @@ private:
   sys::Source rest_; // while we do not read
   OnRecord on_record_;
   OnEnd on_end_;
+  struct Backlog {
+    std::size_t bytes; // of the peer's records that come before
+    std::function<void()> then;
+  };
   std::deque<Queued> queue_;
+  std::deque<Backlog> backlogs_;
   bool serving_ = false;    // a record of the peer's: what is sent meanwhile are its answers
   std::size_t answers_ = 0; // since the peer had last read everything
 };

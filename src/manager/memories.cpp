@@ -90,9 +90,34 @@ Result<> Manager::Parts::send_memory(PluginId id, const ipc::SendMemory& questio
   return fail(Code::Refused, "the receiver does not read its link just now");
 }
 
+// Before a receiver is said to keep too much, what it has said by now is heard: it may have let go.
+// One question of each sender waits for that; the Endpoint has no second one.
+bool Manager::Parts::ask_receiver_first(PluginId id, const ipc::SendMemory& question) {
+  std::erase_if(waiting_memories, [](const auto& one) { return one.second.expired(); });
+  if (const auto waits = waiting_memories.find(id); waits != waiting_memories.end())
+    return *waits->second.lock() == question.header.sequence; // asked again
+  const auto channel = broker.sendable(id, {question.channel_id});
+  LinkPort* const receiver = channel ? port_of({channel->receiver}) : nullptr;
+  if (receiver == nullptr) return false;
+  // Ends with who holds it: with the answer, or with the receiver's link.
+  const auto waits = std::make_shared<const std::uint32_t>(question.header.sequence);
+  waiting_memories[id] = waits;
+  return receiver->after_unread([this, id, question, waits] {
+    later([this, id, question, waits] {
+      answer_send_memory(id, question, send_memory(id, question));
+    });
+  });
+}
+
 void Manager::Parts::on_send_memory(PluginId id, const ipc::SendMemory& question) {
-  if (auto sent = send_memory(id, question); !sent)
-    return refuse_memory(id, question.header.sequence, "send", sent.error());
+  const auto sent = send_memory(id, question);
+  if (!sent && sent.error().code == Code::Exhausted && ask_receiver_first(id, question)) return;
+  answer_send_memory(id, question, sent);
+}
+
+void Manager::Parts::answer_send_memory(PluginId id, const ipc::SendMemory& question,
+                                        const Result<>& sent) {
+  if (!sent) return refuse_memory(id, question.header.sequence, "send", sent.error());
   LinkPort* const port = port_of(id);
   if (port == nullptr) return;
   ipc::MemorySent answer;

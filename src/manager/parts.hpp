@@ -191,6 +191,8 @@ struct Manager::Parts {
   void on_make_memory(PluginId id, const ipc::MakeMemory& question);
   void on_send_memory(PluginId id, const ipc::SendMemory& question);
   [[nodiscard]] Result<> send_memory(PluginId id, const ipc::SendMemory& question);
+  [[nodiscard]] bool ask_receiver_first(PluginId id, const ipc::SendMemory& question);
+  void answer_send_memory(PluginId id, const ipc::SendMemory& question, const Result<>& sent);
   void refuse_memory(PluginId id, std::uint32_t sequence, std::string_view what, const Error& why);
   bool deliver_memory(const ipc::Passage& passage, bool now);
   void deliver_memories(ChannelId channel);
@@ -277,6 +279,8 @@ struct Manager::Parts {
   std::map<ChannelId, PluginId> channel_owner; // in whose name the warden keeps it: the receiver
   ipc::MemoryBook memories;
   std::map<std::uint64_t, sys::Fd> memory_fds; // by number
+  // By sender, the number of the question that waits for what its receiver has said already.
+  std::map<PluginId, std::weak_ptr<const std::uint32_t>> waiting_memories;
   std::vector<TapWish> tap_wishes;
   std::map<PluginId, Inheritance> inheritance;
 

@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::string_view kApplication = "application";
 constexpr std::size_t kLongestRecordingName = 256;
+constexpr std::ptrdiff_t kMostWishes = 64; // of one recorder
 
 } // namespace
 
@@ -40,6 +41,10 @@ Result<TapStatus> Manager::Parts::tap(const Caller& caller, const TapRequest& re
   const auto recorder = endpoints.find(request.recorder);
   if (recorder == endpoints.end() || recorder->second.uid != caller.uid)
     return fail(Code::NotFound, "you have no endpoint {}", request.recorder.value);
+  const auto is_its = [&](const TapWish& each) { return each.recorder == request.recorder; };
+  if (std::ranges::count_if(tap_wishes, is_its) >= kMostWishes)
+    return fail(Code::Exhausted, "endpoint {} records {} things already: use another one",
+                request.recorder.value, kMostWishes);
   TapWish wish{.recorder = request.recorder,
                .channel = request.channel,
                .sender = request.sender,

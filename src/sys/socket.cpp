@@ -157,6 +157,11 @@ std::size_t unread_bytes(int socket) {
   return ::ioctl(socket, SIOCOUTQ, &size) == 0 ? static_cast<std::size_t>(size) : 0;
 }
 
+std::size_t waiting_bytes(int socket) {
+  int size = 0;
+  return ::ioctl(socket, FIONREAD, &size) == 0 ? static_cast<std::size_t>(size) : 0;
+}
+
 Result<std::optional<Fd>> accept_connection(int listening) {
   for (;;) {
     Fd fd(::accept4(listening, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));

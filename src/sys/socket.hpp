@@ -59,6 +59,8 @@ struct PeerCredentials {
 // How much of what was sent the peer has not read (the kernel's own costs counted); 0 also when the
 // kernel does not say. [any]
 [[nodiscard]] std::size_t unread_bytes(int socket);
+// What the peer has sent and we have not read. [any]
+[[nodiscard]] std::size_t waiting_bytes(int socket);
 
 // The next connection, non-blocking; nothing when none is waiting (any more). Exhausted: out of
 // descriptors, and the connection is still waiting. [any]

@@ -198,6 +198,71 @@ TEST_F(Ports, DescriptorsFromAPeerAreClosedAndEndItsLink) {
   EXPECT_EQ(descriptors(), before);
 }
 
+// What it has said by then, and not what it says afterwards.
+TEST_F(Ports, WhatAPeerHasSaidByNowCanBeHeardFirst) {
+  std::vector<std::string> events;
+  std::unique_ptr<LinkPort> port;
+  auto opened = LinkPort::open(
+      loop, std::move(pair.first),
+      [&](const ipc::LinkRecord& record) {
+        events.emplace_back(record.as<ipc::LogLine>().text);
+        if (events.back() == "second") {
+          EXPECT_TRUE(ipc::send_link_record(pair.second.get(), ipc::LogLine{}));
+        }
+      },
+      [&](const Error&) { events.emplace_back("end"); });
+  ASSERT_TRUE(opened);
+  port = std::move(*opened);
+  const auto note = [&] { events.emplace_back("heard"); };
+  EXPECT_FALSE(port->after_unread(note)); // it has said nothing
+  ipc::LogLine line;
+  for (const char* text : {"first", "second", "third"}) {
+    put_text(line.text, text);
+    ASSERT_TRUE(ipc::send_link_record(pair.second.get(), line));
+    if (std::string_view(text) == "first") {
+      EXPECT_TRUE(port->after_unread(note));
+    }
+  }
+  EXPECT_TRUE(port->after_unread(note));
+  run_until([&] { return events.size() == 6; });
+  EXPECT_THAT(events, ElementsAre("first", "heard", "second", "third", "heard", ""));
+}
+
+TEST_F(Ports, WhatAPeerHasSaidByItsEndIsHeardFirstToo) {
+  std::vector<std::string> events;
+  auto port = LinkPort::open(
+      loop, std::move(pair.first),
+      [&](const ipc::LinkRecord& record) { events.emplace_back(record.as<ipc::LogLine>().text); },
+      [&](const Error&) { events.emplace_back("end"); });
+  ASSERT_TRUE(port);
+  ipc::LogLine line;
+  put_text(line.text, "last");
+  ASSERT_TRUE(ipc::send_link_record(pair.second.get(), line));
+  ASSERT_TRUE(sys::send_message(pair.second.get(), std::as_bytes(std::span("junk"))));
+  EXPECT_TRUE((*port)->after_unread([&] { events.emplace_back("heard"); }));
+  run_until([&] { return (*port)->ended(); });
+  EXPECT_THAT(events, ElementsAre("last", "heard", "end"));
+  EXPECT_FALSE((*port)->after_unread([] { FAIL(); }));
+}
+
+TEST_F(Ports, APeerThatIsNotListenedToIsNotWaitedFor) {
+  std::unique_ptr<LinkPort> port;
+  auto opened = LinkPort::open(
+      loop, std::move(pair.first),
+      [&](const ipc::LinkRecord&) {
+        for (int i = 0; i < 32; ++i) port->send(ipc::ChannelRefused{});
+      },
+      [](const Error& why) { FAIL() << why.text; });
+  ASSERT_TRUE(opened);
+  port = std::move(*opened);
+  bool heard = false;
+  ASSERT_TRUE(ipc::send_link_record(pair.second.get(), ipc::OpenChannel{}));
+  ASSERT_TRUE(ipc::send_link_record(pair.second.get(), ipc::OpenChannel{}));
+  EXPECT_TRUE(port->after_unread([&] { heard = true; }));
+  run_until([&] { return heard; }); // after the first: its answers are not read
+  EXPECT_FALSE(port->after_unread([] { FAIL(); }));
+}
+
 // The peer is frozen, and somebody opens and closes channels to it.
 TEST_F(Ports, WhatIsOpenedAndClosedBeforeAPeerReadsIsTakenBack) {
   auto port = LinkPort::open(
