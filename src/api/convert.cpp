@@ -84,6 +84,7 @@ std::string_view trust_name(model::TrustLevel level) noexcept {
 
 void write_info(const model::PluginInfo& info, v1::PluginInfo& message) {
   write_metadata(info.metadata, message);
+  message.set_asks_huge_pages(info.metadata.channels.huge_pages);
   message.set_id(info.id.value);
   message.set_state(std::string(model::state_name(info.state)));
   message.set_pid(info.pid);

@@ -38,6 +38,9 @@ void write_channel(const manager::ChannelStatus& channel, v1::ChannelInfo& messa
   message.set_ring_bytes(channel.record.ring_bytes);
   write_report(channel.report, message);
   message.set_memories(channel.memories);
+  message.set_asks_huge_pages(channel.asks_huge_pages);
+  message.set_huge_page_bytes(channel.huge_page_bytes.value_or(0));
+  message.set_huge_pages_unknown(!channel.huge_page_bytes);
 }
 
 } // namespace

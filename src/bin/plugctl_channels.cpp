@@ -60,6 +60,13 @@ std::string latency(std::uint64_t ns) {
   return ns == 0 ? "-" : "<" + human_ns(ns);
 }
 
+// What is in force; "none": asked for in vain, or nothing was sent yet.
+std::string huge_pages(const v1::ChannelInfo& one) {
+  if (one.huge_pages_unknown()) return "?";
+  if (one.huge_page_bytes() != 0) return human_bytes(one.huge_page_bytes());
+  return one.asks_huge_pages() ? "none" : "-";
+}
+
 std::vector<std::string> row(const v1::ChannelInfo& one) {
   const std::string from = end_name(one.sender(), one.sender_id(), one.from_application());
   const std::string to = end_name(one.receiver(), one.receiver_id(), one.to_application());
@@ -67,6 +74,7 @@ std::vector<std::string> row(const v1::ChannelInfo& one) {
           fmt::format("{} → {}", from, to),
           one.lane(),
           human_bytes(one.ring_bytes()),
+          huge_pages(one),
           std::to_string(one.sent()),
           std::to_string(one.acknowledged()),
           human_bytes(one.bytes()),
@@ -85,8 +93,9 @@ std::vector<std::string> row(const v1::ChannelInfo& one) {
 
 void print_table(const Context& context, const Reading& reading, const Rates* rates) {
   std::vector<Table::Column> columns = {{"ID", Align::Right}, {"FROM → TO"}, {"LANE"}};
-  for (const char* title : {"RING", "SENT", "ACKED", "BYTES", "DEPTH", "HIGH", "DROPS", "REDELIV",
-                            "EXPIRED", "MEMORIES", "SLEEPS", "WAKEUPS", "P50", "P99", "P99.9"})
+  for (const char* title :
+       {"RING", "HUGE", "SENT", "ACKED", "BYTES", "DEPTH", "HIGH", "DROPS", "REDELIV", "EXPIRED",
+        "MEMORIES", "SLEEPS", "WAKEUPS", "P50", "P99", "P99.9"})
     columns.push_back({title, Align::Right});
   if (rates != nullptr) columns.push_back({"MSG/S", Align::Right});
   Table table(std::move(columns));
@@ -126,8 +135,8 @@ Result<int> watch(const Context& context, api::Client& client,
     } else {
       if (want_color(false)) fmt::print("\x1b[H\x1b[2J"); // a terminal: always at its top
       print_table(context, reading, &rates);
-      std::fflush(stdout);
     }
+    TRY(flush_output());
     if (end - Clock::now() < every) return 0;
     std::this_thread::sleep_for(every);
   }

@@ -58,6 +58,7 @@ void write_info(const v1::PluginInfo& info, Json& json) {
   json["refusals"] = info.refusals();
   json["restarts"] = info.restarts();
   json["restarting"] = info.restarting();
+  json["asks_huge_pages"] = info.asks_huge_pages();
   json["cause"] = info.cause();
   json["load_time_us"] = info.load_time_us();
   json["last_activity_us"] = info.last_activity_us();
@@ -125,6 +126,9 @@ Json channel_json(const v1::ChannelInfo& channel) {
           {"redelivered", channel.redelivered()},
           {"expired", channel.expired()},
           {"memories", channel.memories()},
+          {"asks_huge_pages", channel.asks_huge_pages()},
+          {"huge_page_bytes", channel.huge_page_bytes()},
+          {"huge_pages_unknown", channel.huge_pages_unknown()},
           {"sleeps", channel.sleeps()},
           {"wakeups", channel.wakeups()},
           {"bells", channel.bells()},

@@ -42,7 +42,36 @@ void print_limits(const v1::PluginInfo& info) {
   table.print(false);
 }
 
-void print_info(const v1::PluginInfo& info, bool color) {
+// Of the rings that a plugin sends on.
+struct HugePages {
+  std::uint64_t ring_bytes = 0;
+  std::uint64_t bytes = 0; // of these that lie in huge pages
+  bool unknown = false;
+};
+
+Result<HugePages> find_huge_pages(api::Client& client, std::uint64_t plugin, api::Timeout timeout) {
+  v1::ListChannelsRequest request;
+  request.mutable_end()->set_id(plugin);
+  TRY(const auto found,
+      client.call<v1::ListChannelsResponse>(api::Method::ListChannels, request, timeout));
+  HugePages pages;
+  for (const auto& channel : found.channels()) {
+    if (channel.sender_id() != plugin) continue;
+    pages.ring_bytes += channel.ring_bytes();
+    pages.bytes += channel.huge_page_bytes();
+    pages.unknown |= channel.huge_pages_unknown();
+  }
+  return pages;
+}
+
+std::string words_of(const HugePages& pages) {
+  if (pages.unknown) return "asked for; this kernel does not say what is in force";
+  return fmt::format("asked for; {} of {} of rings lie in some",
+                     pages.bytes == 0 ? "none" : human_bytes(pages.bytes),
+                     human_bytes(pages.ring_bytes));
+}
+
+void print_info(const v1::PluginInfo& info, const HugePages& huge_pages, bool color) {
   std::string depends;
   for (const auto& one : info.depends())
     depends += fmt::format("{}{} ({}{})", depends.empty() ? "" : ", ", one.name(), one.versions(),
@@ -59,6 +88,7 @@ void print_info(const v1::PluginInfo& info, bool color) {
       {"restarts", info.restarts() == 0 ? "" : std::to_string(info.restarts())},
       {"memory", info.pid() == 0 ? "" : human_bytes(info.memory_bytes())},
       {"cpu", info.pid() == 0 ? "" : fmt::format("{:.1f} %", info.cpu_percent())},
+      {"huge pages", info.asks_huge_pages() ? words_of(huge_pages) : ""},
       {"loaded", info.load_us() == 0 ? ""
                                      : fmt::format("{}, in {}", human_clock(info.load_time_us()),
                                                    human_us(info.load_us()))},
@@ -87,12 +117,15 @@ Result<int> info(const Context& context, const std::string& plugin) {
   TRY(api::Client client, context.connect());
   TRY(const auto found,
       client.call<v1::PluginInfo>(api::Method::Info, plugin_ref(plugin), timeout));
+  TRY(const HugePages huge_pages, find_huge_pages(client, found.id(), timeout));
   if (context.json()) {
     Json json = envelope();
     write_info(found, json);
+    json["huge_page_bytes"] = huge_pages.bytes;
+    json["huge_pages_unknown"] = huge_pages.unknown;
     print_json(json);
   } else {
-    print_info(found, want_color(context.no_color));
+    print_info(found, huge_pages, want_color(context.no_color));
   }
   return 0;
 }

@@ -9,13 +9,15 @@
 #include "ipc/doorbell.hpp"
 #include "ipc/link.hpp"
 #include "ipc/shared_word.hpp"
+#include "sys/huge_pages.hpp"
 #include "sys/memfd.hpp"
 
 namespace mohhos::ipc {
 namespace {
 
 constexpr std::uint32_t kLookEvery = 64; // messages
-constexpr std::size_t kHugePage = std::size_t{2} << 20;
+
+using sys::kHugePage;
 
 // How both headers begin; all the rest is 0, as new memory is. Written by itself, because the
 // gaps of a whole header would carry what lay on our stack into the memory of strangers.

@@ -3,8 +3,25 @@
 #include <spdlog/spdlog.h>
 
 #include "manager/parts.hpp"
+#include "sys/huge_pages.hpp"
 
 namespace mohhos::manager {
+
+void Manager::Parts::note_huge_pages(std::vector<ChannelStatus>& all) const {
+  std::vector<int> rings;
+  std::vector<ChannelStatus*> owners;
+  for (ChannelStatus& status : all) {
+    const Plugin* const sender = find(PluginId{status.record.sender});
+    status.asks_huge_pages = sender != nullptr && sender->info.metadata.channels.huge_pages;
+    if (status.record.ring_bytes < sys::kHugePage) continue;
+    rings.push_back(channels.at(ChannelId{status.record.channel}).data.get());
+    owners.push_back(&status);
+  }
+  const auto bytes = sys::huge_page_bytes(rings);
+  if (!bytes) spdlog::warn("huge pages cannot be counted: {}", bytes.error().text);
+  for (std::size_t i = 0; i < owners.size(); ++i)
+    owners[i]->huge_page_bytes = bytes ? std::optional((*bytes)[i]) : std::nullopt;
+}
 
 Result<std::vector<ChannelStatus>> Manager::Parts::channel_statuses(PluginId end) const {
   if (end && find(end) == nullptr && !endpoints.contains(end))

@@ -216,7 +216,9 @@ Result<OpenedEndpoint> Manager::open_endpoint(const Caller& caller, std::string_
 }
 
 Result<std::vector<ChannelStatus>> Manager::channels(PluginId end) const {
-  return parts_->channel_statuses(end);
+  TRY(auto all, parts_->channel_statuses(end));
+  parts_->note_huge_pages(all);
+  return all;
 }
 
 Result<TapStatus> Manager::tap(const Caller& caller, const TapRequest& request) {

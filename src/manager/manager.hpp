@@ -80,6 +80,10 @@ struct ChannelStatus {
   ipc::ChannelReport report;
   // That went with its messages, and that the receiver has not let go of: by our own book.
   std::uint64_t memories = 0;
+  // Of its sender's manifest, and what came of it: bytes of the ring that lie in huge pages now.
+  // Nothing: the kernel does not say.
+  bool asks_huge_pages = false;
+  std::optional<std::uint64_t> huge_page_bytes = 0;
 };
 
 // What a recorder asks for: one channel by its number, or all from one end to another, also those

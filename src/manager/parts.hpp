@@ -245,6 +245,7 @@ struct Manager::Parts {
   [[nodiscard]] DaemonStatus status() const;
   // channel_reports.cpp
   [[nodiscard]] Result<std::vector<ChannelStatus>> channel_statuses(PluginId end) const;
+  void note_huge_pages(std::vector<ChannelStatus>& all) const;
   void tell(const Event& event);
   void tell(const LogRecord& record);
 

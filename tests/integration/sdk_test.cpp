@@ -44,6 +44,38 @@ TEST_F(Sdk, LoansAreSentOrTakenBack) {
   EXPECT_EQ(ask("zero copy"), "3 of 3000014, late: " + std::to_string(MOHHOS_E_BAD_STATE));
 }
 
+// What is in force is reported, and not what was asked for.
+TEST_F(Sdk, WhetherARingLiesInHugePagesIsSaid) {
+  (void)ask("zero copy"); // 3 MB, through a ring of 4 MiB
+  const std::string info = daemon.plugctl({"-o", "json", "info", "surveyor"}).out;
+  EXPECT_EQ(json(info, "asks_huge_pages"), "true") << info;
+  if (json(info, "huge_pages_unknown") == "true") GTEST_SKIP() << "this kernel does not say";
+  const std::string mode = read_text("/sys/kernel/mm/transparent_hugepage/shmem_enabled");
+  const bool has_none = mode.empty() || mode.find("[never]") != std::string::npos ||
+                        mode.find("[deny]") != std::string::npos;
+  EXPECT_EQ(number(json(info, "huge_page_bytes")) == 0, has_none) << info << mode;
+  const std::string text = daemon.plugctl({"info", "surveyor"}).out;
+  EXPECT_NE(text.find("huge pages:"), std::string::npos) << text;
+  EXPECT_EQ(text.find("none of") != std::string::npos, has_none) << text;
+  EXPECT_EQ(daemon.value({"info", "survey"}, "asks_huge_pages"), "false");
+  const std::string channels =
+      daemon.plugctl({"-o", "json", "channels", "--plugin", "surveyor"}).out;
+  bool found = false;
+  for (int i = 0; !json(channels, "channels." + std::to_string(i) + ".id").empty(); ++i) {
+    const std::string at = "channels." + std::to_string(i) + ".";
+    const bool mine = json(channels, at + "sender") == "surveyor";
+    EXPECT_EQ(json(channels, at + "asks_huge_pages"), mine ? "true" : "false") << channels;
+    if (!mine || json(channels, at + "lane") != "normal" ||
+        json(channels, at + "receiver") != "survey")
+      continue;
+    found = true;
+    EXPECT_EQ(json(channels, at + "ring_bytes"), "4194304");
+    EXPECT_EQ(number(json(channels, at + "huge_page_bytes")) == 0, has_none) << channels << mode;
+  }
+  EXPECT_TRUE(found) << channels;
+  EXPECT_NE(daemon.plugctl({"channels"}).out.find("HUGE"), std::string::npos);
+}
+
 // `huge_pages = true` in the manifest. Few systems give any to shared memory by themselves; the
 // machine of tools/vm does.
 TEST_F(Sdk, ALargeRingLiesInHugePagesWhereTheSystemHasSome) {
