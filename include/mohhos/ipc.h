@@ -46,7 +46,8 @@ typedef enum {
 /* (ours) plugin_message_t.flags; every other bit is 0. */
 enum {
   PLUGIN_MESSAGE_MEMORY = 2u /* its sender says that a shared memory came with it:
-                                plugin_take_memory has it, or says that it is not so */
+                                plugin_take_memory (of an answer: plugin_wait_memory) has it, or
+                                says that it is not so */
 };
 
 typedef struct {
@@ -58,7 +59,8 @@ typedef struct {
   void* data;
   uint64_t timestamp;
   priority_t priority;
-  uint32_t flags; /* (ours) written by plugin_receive_view, 0 by the others; never read */
+  uint32_t flags; /* (ours) written by plugin_receive_view and plugin_wait_memory, 0 by the others;
+                     never read */
 } plugin_message_t;
 
 /* Sends a copy of data[0..data_size) without asking for an answer (plugin_call does); the caller
@@ -66,8 +68,8 @@ typedef struct {
  * survives the death of either side. Reads type, data_size, data and priority; on success fills id,
  * sender, receiver and timestamp (nanoseconds of CLOCK_MONOTONIC). Waits for room for at most a
  * second. Errors: INVALID (data NULL but data_size not 0, unknown type), NOT_FOUND, DENIED (the
- * plugin's receive_from does not name "application"), TOO_LARGE, REFUSED or TIMED_OUT (full ring),
- * PEER_GONE, UNREACHABLE. */
+ * plugin's receive_from does not name "application"), BAD_STATE (a loan to it is open), TOO_LARGE,
+ * REFUSED or TIMED_OUT (full ring), PEER_GONE, UNREACHABLE. */
 MOHHOS_API int plugin_send_message(plugin_id_t target, plugin_message_t* message);
 
 /* The next message for this program; waits for timeout_ms (0: only looks). Overwrites *message
@@ -84,11 +86,14 @@ MOHHOS_API void plugin_message_free(plugin_message_t* message);
  * for that. Errors: as plugin_send_message. */
 MOHHOS_API int plugin_send_durable(plugin_id_t target, plugin_message_t* message);
 
-/* (ours) Waits until everything that this program sent to `target` with plugin_send_durable is on
- * disk, or was acknowledged: from then on it survives everything, also a loss of power, until the
- * plugin has handled it. One sync for many messages costs what one for one does. Errors: EXHAUSTED
+/* (ours) Waits until everything that this program sent to `target` with plugin_send_durable before
+ * is on disk, or was acknowledged: from then on it survives everything, also a loss of power, until
+ * the plugin has handled it. One sync for many messages costs what one for one does. A disk that
+ * hangs is waited for until timeout_ms is over; other threads go on meanwhile. Errors: EXHAUSTED
  * (the disk is full, or the operator's limit reached: the messages are sent all the same), DENIED
- * (switched off), TIMED_OUT, NOT_FOUND (nothing was ever sent there), PEER_GONE, UNREACHABLE. */
+ * (switched off), TIMED_OUT, NOT_FOUND (there is no such plugin), PEER_GONE, UNREACHABLE (the
+ * connection to the daemon ended, now or since the last sync, before all was on disk: what was sent
+ * since then may have to be sent again; told once). */
 MOHHOS_API int plugin_sync(plugin_id_t target, uint32_t timeout_ms);
 
 /* (ours) plugin_send_message without the copy: lends message->data_size bytes of the target's ring
@@ -152,8 +157,9 @@ MOHHOS_API int plugin_send_memory(plugin_id_t target, plugin_message_t* message,
 /* (ours) Takes the memory that came with a message of plugin_receive_view that is not released yet;
  * overwrites *memory whole. No other process can change its content any more, so it can be parsed
  * in place. The same again while it is not dropped: one drop ends it. What is not taken ends when
- * the message is released; what came with an answer, or with a message of plugin_receive_message,
- * cannot be taken. Errors: NOT_FOUND (nothing came with it, whatever its sender says; or it is no
+ * the message is released. What came with an answer is plugin_wait_memory's; with a message of
+ * plugin_receive_message, or an answer of plugin_call or plugin_wait_response, it is gone. Errors:
+ * NOT_FOUND (nothing came with it, whatever its sender says; or it is no
  * message that is held), EXHAUSTED (no descriptor was free for it). */
 MOHHOS_API int plugin_take_memory(const plugin_message_t* message, plugin_memory_t* memory);
 
@@ -190,6 +196,20 @@ MOHHOS_API int plugin_request(plugin_id_t target, const plugin_message_t* reques
 MOHHOS_API int plugin_wait_response(request_id_t id, plugin_message_t* response,
                                     uint32_t timeout_ms);
 
+/* (ours) plugin_request with a memory that this program had made, which goes along as with
+ * plugin_send_memory: FROM THE FIRST TIME ON, EVEN IF THAT FAILED, ITS BYTES ARE GONE HERE. Errors:
+ * as plugin_request and plugin_send_memory. */
+MOHHOS_API int plugin_request_memory(plugin_id_t target, const plugin_message_t* request,
+                                     plugin_memory_t* memory, uint32_t timeout_ms,
+                                     request_id_t* id);
+
+/* (ours) plugin_wait_response that has the memory that came with the answer, too: owner and content
+ * as of plugin_take_memory. When the result is 0, *memory is overwritten whole; its id is 0 if
+ * nothing came. Then PLUGIN_MESSAGE_MEMORY in response->flags says that the plugin says otherwise:
+ * it is not so, or no descriptor was free for it. Errors: as plugin_wait_response. */
+MOHHOS_API int plugin_wait_memory(request_id_t id, plugin_message_t* response,
+                                  plugin_memory_t* memory, uint32_t timeout_ms);
+
 /* (ours) Takes a request back. The plugin hears of it (on_cancel) if there is room in its ring for
  * that; it may have answered already, and it may go on working. A thread that waits for the answer
  * gets CANCELLED; nobody else hears of it, and `id` is not known any more. Any thread. Errors:
@@ -199,12 +219,13 @@ MOHHOS_API int plugin_cancel_request(request_id_t id);
 
 /* A copy to every plugin of that type that runs and whose ACL allows it. Returns how many got it,
  * or a negative error. The caller keeps `data`; message->receiver is 0 afterwards. Errors: INVALID
- * (data NULL but data_size not 0, unknown type), UNREACHABLE. */
+ * (data NULL but data_size not 0, unknown type), BAD_STATE (a loan is open), UNREACHABLE. */
 MOHHOS_API int plugin_broadcast_message(plugin_message_t* message, plugin_type_t target_type);
 
 /* From now on this program receives the MSG_PLUGIN_EVENT_NOTIFY messages that plugin_id publishes
  * under these numbers; plugin_id 0: whoever publishes. At most 31 at once. `events` is read before
- * the call returns. Errors: INVALID, NOT_FOUND, DENIED, UNREACHABLE. */
+ * the call returns. Errors: INVALID (none, or more than 31), NOT_FOUND (no such plugin, or nobody
+ * declares one of the events), TIMED_OUT, UNREACHABLE. */
 MOHHOS_API int plugin_subscribe_events(plugin_id_t plugin_id, event_type_t* events, size_t count);
 
 #ifdef __cplusplus

@@ -46,13 +46,20 @@ struct HeldMemory {
   bool is_made = false; // else it came with a message
 };
 
-// A request of the program that is open, or whose end it has not heard of.
+// A request of the program that is open, or whose end it has not heard of. Or a sync: its end has
+// an empty answer.
 struct Asked {
   std::shared_ptr<ipc::Endpoint> endpoint; // that it was sent on
   PluginId peer;
-  std::optional<Result<ipc::Answer>> end;
-  bool waited_for = false; // by a thread
-  sys::Fd bell;            // eventfd of that thread
+  std::optional<Result<ipc::Answer>> end; // with the memory that came along: drop_memory_of()
+  bool waited_for = false;                // by a thread
+  sys::Fd bell;                           // eventfd of that thread
+};
+
+// What the program sent to a plugin to be on disk.
+struct Durable {
+  std::uint64_t unsynced = 0; // messages since the last sync that ended well
+  bool lost = false;          // some of them with a connection that has ended
 };
 
 struct Connection {
@@ -71,11 +78,15 @@ struct Connection {
   sys::Fd nudge;                        // eventfd: who used the endpoint wakes who waits on it
   unsigned waiters = 0;                 // in plugin_receive_message, outside the lock
   std::map<std::uint64_t, Asked> asked; // by request_id_t
+  std::uint64_t last_sync = 0;          // syncs have numbers from the other end
+  std::map<PluginId, Durable> durable;  // by target
 };
 [[nodiscard]] Connection& connection();
 
 // Wakes the thread that waits for the end of this request; `data` is held.
 void ring(const Asked& asked);
+// Gives back the memory of an answer that nobody will have; `data` is held.
+void drop_memory_of(Asked& asked);
 
 // Ends the messaging endpoint; `data` is held. [any]
 void drop_endpoint(Connection& connection);

@@ -47,6 +47,7 @@ void drop_endpoint(Connection& one) {
     asked.end = fail(Code::Unreachable, "the connection to the daemon was closed");
     ring(asked);
   }
+  for (auto& [target, durable] : one.durable) durable.lost |= durable.unsynced != 0;
   one.undelivered.reset();
   one.endpoint.reset();
   one.own_id = {};
@@ -83,7 +84,12 @@ void mohhos_disconnect(void) {
     Connection& one = connection();
     const std::scoped_lock lock(one.data, one.control);
     drop_endpoint(one);
-    std::erase_if(one.asked, [](const auto& asked) { return !asked.second.waited_for; });
+    for (auto each = one.asked.begin(); each != one.asked.end();) {
+      const auto asked = each++;
+      if (asked->second.waited_for) continue; // by a thread, which hears of it
+      drop_memory_of(asked->second);
+      one.asked.erase(asked);
+    }
     one.client.reset();
     return {};
   });

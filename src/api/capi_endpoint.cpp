@@ -162,6 +162,7 @@ Result<> send_copy(Connection& one, ipc::Endpoint& endpoint, PluginId target,
     id = endpoint.send(channel, about, bytes_of(message), from_now(kSendTime));
   if (!id) return std::unexpected(std::move(id).error());
   endpoint.flush();
+  if (about.durable) ++one.durable[target].unsynced;
   message.id = *id;
   message.sender = one.own_id.value;
   message.receiver = target.value;

@@ -60,6 +60,22 @@ void settle_views(Connection& one);
 // released. `data` is held.
 [[nodiscard]] Result<View*> view_of(Connection& one, const plugin_message_t& message);
 
+// --- ends that are waited for outside the lock ---
+
+// The end of a request or a sync, from the step that hears of it; `data` is held.
+void keep_end(std::uint64_t id, const std::function<Result<ipc::Answer>()>& end);
+// Waits for it, as plugin_wait_memory does; `response` NULL: a sync's. [any]
+[[nodiscard]] Result<int> wait_for_end(std::uint64_t id, plugin_message_t* response,
+                                       plugin_memory_t* memory, Monotonic deadline);
+
+// --- memories ---
+
+// From now on the program's, under a number of its own; `data` is held.
+[[nodiscard]] plugin_memory_t keep_memory(Connection& one, HeldMemory memory);
+// The endpoint's number of one that can go with a message. NotFound: it is none of the program's,
+// came with a message, or was made on another connection. `data` is held.
+[[nodiscard]] Result<std::uint64_t> number_to_send(Connection& one, const plugin_memory_t* memory);
+
 // --- messages of the C API ---
 
 // Invalid: an unknown type or priority. [pure]

@@ -38,16 +38,6 @@ int plugin_send_durable(plugin_id_t target, plugin_message_t* message) {
   return guarded([&] { return send_message(target, message, true); });
 }
 
-int plugin_sync(plugin_id_t target, uint32_t timeout_ms) {
-  return guarded([&]() -> Result<> {
-    const Monotonic deadline = from_now(std::chrono::milliseconds(timeout_ms));
-    return with_endpoint([&](Connection&, ipc::Endpoint& endpoint) -> Result<> {
-      TRY(const ChannelId channel, endpoint.open_channel(PluginId{target}, deadline));
-      return endpoint.sync(channel, deadline);
-    });
-  });
-}
-
 int plugin_call(plugin_id_t target, const plugin_message_t* request, plugin_message_t* response,
                 uint32_t timeout_ms) {
   return guarded([&]() -> Result<> {

@@ -20,14 +20,15 @@ Result<Place> held(Connection& one, const plugin_memory_t* memory) {
   return found;
 }
 
-plugin_memory_t keep(Connection& one, HeldMemory&& memory) {
+} // namespace
+
+plugin_memory_t keep_memory(Connection& one, HeldMemory memory) {
   const std::uint64_t id = ++one.last_memory;
   const auto& kept = one.memories.emplace(id, std::move(memory)).first->second;
   return {.id = id, .data = kept.data, .size = kept.size};
 }
 
-// One that can go with a message of this endpoint.
-Result<std::uint64_t> number_to_send(Connection& one, plugin_memory_t* memory) {
+Result<std::uint64_t> number_to_send(Connection& one, const plugin_memory_t* memory) {
   TRY(const Place place, held(one, memory));
   if (!place->second.is_made)
     return fail(Code::NotFound, "memory {} came with a message: only its maker can send it",
@@ -37,7 +38,6 @@ Result<std::uint64_t> number_to_send(Connection& one, plugin_memory_t* memory) {
   return place->second.number;
 }
 
-} // namespace
 } // namespace mohhos::api::capi
 
 using namespace mohhos;
@@ -48,11 +48,11 @@ int plugin_make_memory(plugin_memory_t* memory, uint64_t size) {
     if (memory == nullptr) return fail(Code::Invalid, "the memory is NULL");
     return with_endpoint([&](Connection& one, ipc::Endpoint& endpoint) -> Result<> {
       TRY(const ipc::OwnMemory made, endpoint.make_memory(size, from_now(kMakeTime)));
-      *memory = keep(one, {.endpoint = one.endpoint,
-                           .number = made.number,
-                           .data = made.bytes.data(),
-                           .size = made.bytes.size(),
-                           .is_made = true});
+      *memory = keep_memory(one, {.endpoint = one.endpoint,
+                                  .number = made.number,
+                                  .data = made.bytes.data(),
+                                  .size = made.bytes.size(),
+                                  .is_made = true});
       return {};
     });
   });
@@ -90,11 +90,11 @@ int plugin_take_memory(const plugin_message_t* message, plugin_memory_t* memory)
       return {};
     }
     // Read-only memory: writing to it is a fault, whatever the type says.
-    *memory = keep(one, {.endpoint = view->endpoint,
-                         .number = given->number,
-                         .data = const_cast<std::byte*>(given->bytes.data()),
-                         .size = given->bytes.size(),
-                         .is_made = false});
+    *memory = keep_memory(one, {.endpoint = view->endpoint,
+                                .number = given->number,
+                                .data = const_cast<std::byte*>(given->bytes.data()),
+                                .size = given->bytes.size(),
+                                .is_made = false});
     return {};
   });
 }

@@ -5,7 +5,9 @@
 // a request in its entry and rings the thread that waits for it. That thread itself looks at
 // answers only; messages stay in their rings for who receives them. Each waits on a bell of its
 // own: one for all would be read by a thread that it was not meant for.
+#include <cstdlib>
 #include <cstring>
+#include <memory>
 
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -21,19 +23,13 @@ constexpr std::size_t kMostAsked = 4096;
 
 using Place = std::map<std::uint64_t, Asked>::iterator;
 
-// Called with `data` held, from whatever step delivers it.
-void keep_end(std::uint64_t id, const Result<const ipc::Message*>& got) {
-  const auto asked = connection().asked.find(id);
-  if (asked == connection().asked.end()) return;
-  try {
-    if (got)
-      asked->second.end = ipc::Answer{(*got)->info, (*got)->copy()};
-    else
-      asked->second.end = std::unexpected(got.error());
-  } catch (const std::bad_alloc&) {
-    asked->second.end = std::unexpected(Error{Code::Exhausted, {}});
-  }
-  ring(asked->second);
+// With the memory that came along, whoever will want it: it is gone once the message is released.
+Result<ipc::Answer> answer_of(ipc::Endpoint& endpoint, const Result<const ipc::Message*>& got) {
+  if (!got) return std::unexpected(got.error());
+  ipc::Answer answer{(*got)->info, (*got)->copy()};
+  if (answer.info.attachment == 0) return answer;
+  if (const auto memory = endpoint.take_memory(**got)) answer.memory = *memory;
+  return answer;
 }
 
 Result<Place> find_asked(Connection& one, request_id_t id) {
@@ -43,21 +39,48 @@ Result<Place> find_asked(Connection& one, request_id_t id) {
   return asked;
 }
 
-// What came of it, as the C function's result; the entry goes, unless there is no memory.
-Result<int> tell_end(Connection& one, Place asked, plugin_message_t* response) {
-  const Result<ipc::Answer>& end = *asked->second.end;
+using Allocated = std::unique_ptr<void, decltype(&std::free)>;
+
+Allocated copy_of(const std::vector<std::byte>& payload) {
+  if (payload.empty()) return {nullptr, &std::free};
+  Allocated data(allocate<std::byte>(payload.size()), &std::free);
+  std::memcpy(data.get(), payload.data(), payload.size());
+  return data;
+}
+
+plugin_memory_t tell_memory(Connection& one, Asked& asked) {
+  auto& came = (*asked.end)->memory;
+  if (!came) return {};
+  // Read-only memory: writing to it is a fault, whatever the type says.
+  const plugin_memory_t memory =
+      keep_memory(one, {.endpoint = asked.endpoint,
+                        .number = came->number,
+                        .data = const_cast<std::byte*>(came->bytes.data()),
+                        .size = came->bytes.size(),
+                        .is_made = false});
+  came.reset();
+  return memory;
+}
+
+// What came of it, as the C function's result; the entry goes, unless there is no memory for that.
+Result<int> tell_end(Connection& one, Place place, plugin_message_t* response,
+                     plugin_memory_t* memory) {
+  Asked& asked = place->second;
+  const Result<ipc::Answer>& end = *asked.end;
   if (!end) {
     const Error why = end.error();
-    one.asked.erase(asked);
+    one.asked.erase(place);
     return std::unexpected(why);
   }
-  void* data = nullptr;
-  if (!end->payload.empty()) {
-    data = allocate<std::byte>(end->payload.size());
-    std::memcpy(data, end->payload.data(), end->payload.size());
+  if (response != nullptr) {
+    Allocated data = copy_of(end->payload);
+    if (memory != nullptr) *memory = tell_memory(one, asked);
+    const std::size_t size = end->payload.size();
+    *response = message_of(end->info, asked.peer, one.own_id, data.release(), size);
+    if (memory != nullptr && end->info.attachment != 0) response->flags = PLUGIN_MESSAGE_MEMORY;
   }
-  *response = message_of(end->info, asked->second.peer, one.own_id, data, end->payload.size());
-  one.asked.erase(asked);
+  drop_memory_of(asked);
+  one.asked.erase(place);
   return 0;
 }
 
@@ -91,8 +114,8 @@ public:
     }
   }
   // Nothing: *wait says how to wait for it. 1: it did not end in time.
-  [[nodiscard]] Result<std::optional<int>> step(plugin_message_t* response, Monotonic deadline,
-                                                Wait& wait) {
+  [[nodiscard]] Result<std::optional<int>> step(plugin_message_t* response, plugin_memory_t* memory,
+                                                Monotonic deadline, Wait& wait) {
     Connection& one = connection();
     const std::scoped_lock lock(one.data);
     TRY(const Place asked, find_asked(one, id_));
@@ -106,7 +129,7 @@ public:
       more = looked && *looked;
     }
     if (asked->second.end) {
-      TRY(const int result, tell_end(one, asked, response));
+      TRY(const int result, tell_end(one, asked, response, memory));
       return result;
     }
     if (std::chrono::steady_clock::now() >= deadline) return 1;
@@ -137,13 +160,38 @@ void ring(const Asked& asked) {
   (void)!::write(asked.bell.get(), &once, sizeof once); // full: it rings already
 }
 
-} // namespace mohhos::api::capi
+void keep_end(std::uint64_t id, const std::function<Result<ipc::Answer>()>& end) {
+  const auto asked = connection().asked.find(id);
+  if (asked == connection().asked.end()) return;
+  try {
+    asked->second.end = end();
+  } catch (const std::bad_alloc&) {
+    asked->second.end = std::unexpected(Error{Code::Exhausted, {}});
+  }
+  ring(asked->second);
+}
 
-using namespace mohhos;
-using namespace mohhos::api::capi;
+void drop_memory_of(Asked& asked) {
+  if (!asked.end || !*asked.end || !(*asked.end)->memory) return;
+  asked.endpoint->drop_memory((*asked.end)->memory->number);
+  (*asked.end)->memory.reset();
+}
 
-int plugin_request(plugin_id_t target, const plugin_message_t* request, uint32_t timeout_ms,
-                   request_id_t* id) {
+Result<int> wait_for_end(std::uint64_t id, plugin_message_t* response, plugin_memory_t* memory,
+                         Monotonic deadline) {
+  Waiting waiting(id);
+  for (Wait wait;;) {
+    TRY(const auto result, waiting.step(response, memory, deadline, wait));
+    if (result) return *result;
+    sleep_until_ready(wait);
+  }
+}
+
+namespace {
+
+// `memory`: goes along; NULL: none.
+int begin_request(plugin_id_t target, const plugin_message_t* request, plugin_memory_t* memory,
+                  uint32_t timeout_ms, request_id_t* id) {
   return guarded([&]() -> Result<> {
     TRY(ipc::Outgoing about, outgoing_with_data(request));
     if (target == 0) return fail(Code::Invalid, "0 is no plugin's id");
@@ -155,11 +203,15 @@ int plugin_request(plugin_id_t target, const plugin_message_t* request, uint32_t
         return fail(Code::Exhausted, "{} requests are open, or were answered and not waited for",
                     one.asked.size());
       TRY(check_no_loan(one, PluginId{target}));
+      if (memory != nullptr) {
+        TRY(about.attachment, number_to_send(one, memory));
+        memory->data = nullptr; // as plugin_send_memory
+      }
       TRY(const ChannelId channel, endpoint.open_channel(PluginId{target}, deadline));
       const auto number = std::make_shared<std::uint64_t>(0);
       TRY(*number, endpoint.call(channel, about, bytes_of(*request), deadline,
-                                 [number](const Result<const ipc::Message*>& got) {
-                                   keep_end(*number, got);
+                                 [number, &endpoint](const Result<const ipc::Message*>& got) {
+                                   keep_end(*number, [&] { return answer_of(endpoint, got); });
                                  }));
       one.asked[*number] = {.endpoint = one.endpoint,
                             .peer = PluginId{target},
@@ -173,16 +225,37 @@ int plugin_request(plugin_id_t target, const plugin_message_t* request, uint32_t
   });
 }
 
+} // namespace
+} // namespace mohhos::api::capi
+
+using namespace mohhos;
+
+using namespace mohhos::api::capi;
+
+int plugin_request(plugin_id_t target, const plugin_message_t* request, uint32_t timeout_ms,
+                   request_id_t* id) {
+  return begin_request(target, request, nullptr, timeout_ms, id);
+}
+
+int plugin_request_memory(plugin_id_t target, const plugin_message_t* request,
+                          plugin_memory_t* memory, uint32_t timeout_ms, request_id_t* id) {
+  if (memory == nullptr) return report({Code::Invalid, "the memory is NULL"});
+  return begin_request(target, request, memory, timeout_ms, id);
+}
+
 int plugin_wait_response(request_id_t id, plugin_message_t* response, uint32_t timeout_ms) {
   return guarded([&]() -> Result<int> {
     if (response == nullptr) return fail(Code::Invalid, "the response is NULL");
-    const Monotonic deadline = from_now(std::chrono::milliseconds(timeout_ms));
-    Waiting waiting(id);
-    for (Wait wait;;) {
-      TRY(const auto result, waiting.step(response, deadline, wait));
-      if (result) return *result;
-      sleep_until_ready(wait);
-    }
+    return wait_for_end(id, response, nullptr, from_now(std::chrono::milliseconds(timeout_ms)));
+  });
+}
+
+int plugin_wait_memory(request_id_t id, plugin_message_t* response, plugin_memory_t* memory,
+                       uint32_t timeout_ms) {
+  return guarded([&]() -> Result<int> {
+    if (response == nullptr || memory == nullptr)
+      return fail(Code::Invalid, "the response or the memory is NULL");
+    return wait_for_end(id, response, memory, from_now(std::chrono::milliseconds(timeout_ms)));
   });
 }
 
@@ -192,6 +265,7 @@ int plugin_cancel_request(request_id_t id) {
     const std::scoped_lock lock(one.data);
     TRY(const Place asked, find_asked(one, id));
     if (asked->second.end) {
+      drop_memory_of(asked->second);
       one.asked.erase(asked);
       return fail(Code::NotFound, "request {} has ended; what it brought is dropped", id);
     }

@@ -26,7 +26,17 @@ TEST_F(CApi, SendsAndReceivesWithoutCopies) {
 
 TEST_F(CApi, SendsAndTakesMemoriesThatRideAlong) {
   const Outcome outcome =
-      run({MEMORY_C_TESTS, daemon.sign(plugin_file("bounce")), daemon.sign(plugin_file("gallery"))},
+      run({MEMORY_C_TESTS, daemon.sign(plugin_file("bounce")), daemon.sign(plugin_file("gallery")),
+           std::to_string(daemon.manager_pid())},
+          {{"MOHHOS_SOCKET", daemon.socket()}});
+  EXPECT_EQ(outcome.code, 0) << outcome.out << outcome.err << daemon.log();
+  expect_serving();
+}
+
+TEST_F(CApi, SaysWhatIsWrongAndGoesOn) {
+  const Outcome outcome =
+      run({BAD_INPUT_C_TESTS, daemon.sign(plugin_file("bounce")), daemon.sign(plugin_file("plain")),
+           daemon.sign(plugin_file("counter_closed")), daemon.sign(plugin_file("other_abi"))},
           {{"MOHHOS_SOCKET", daemon.socket()}});
   EXPECT_EQ(outcome.code, 0) << outcome.out << outcome.err << daemon.log();
   expect_serving();

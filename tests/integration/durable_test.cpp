@@ -49,6 +49,11 @@ protected:
     ASSERT_TRUE(Daemon::eventually(
         [&] { return daemon->manager_pid() > 0 && daemon->manager_pid() != manager; }));
   }
+  [[nodiscard]] Outcome run_program(const std::string& what) const {
+    return run({DURABLE_C_TESTS, daemon->value({"info", "vault"}, "id"), what,
+                std::to_string(daemon->manager_pid())},
+               {{"MOHHOS_SOCKET", daemon->socket()}});
+  }
   std::string call(const std::string& name, const std::string& text) {
     return trimmed(daemon->plugctl({"call", name, text}).out);
   }
@@ -192,8 +197,7 @@ TEST_F(Durable, WhatAProgramSentOutlivesIt) {
   EXPECT_EQ(daemon->plugctl({"start", "vault"}).code, 0);
   EXPECT_EQ(daemon->plugctl({"suspend", "vault"}).code, 0);
   for (int i = 0; i < 2; ++i) {
-    const Outcome outcome = run({DURABLE_C_TESTS, daemon->value({"info", "vault"}, "id"), "10"},
-                                {{"MOHHOS_SOCKET", daemon->socket()}});
+    const Outcome outcome = run_program("10");
     ASSERT_EQ(outcome.code, 0) << outcome.err << daemon->log();
   }
   lose_power();
@@ -201,6 +205,12 @@ TEST_F(Durable, WhatAProgramSentOutlivesIt) {
   EXPECT_EQ(vault_has(numbers(0, 10, "r") + numbers(0, 10, "r")),
             numbers(0, 10, "r") + numbers(0, 10, "r"))
       << daemon->log();
+}
+
+TEST_F(Durable, WhatWasSentOverAConnectionThatEndedIsNotSaidToBeOnDisk) {
+  ASSERT_EQ(load_and_start("vault").code, 0);
+  const Outcome outcome = run_program("lost");
+  EXPECT_EQ(outcome.code, 0) << outcome.err << daemon->log();
 }
 
 // Whatever is under way: what sync() has said is there, in order and once. (What was handled just

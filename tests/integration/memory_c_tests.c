@@ -1,9 +1,19 @@
 /* Memories that ride along, in the C API: against a plugin that sends back what it gets, with one
- * of its own (argv[1]), and one that keeps them (argv[2]). */
+ * of its own (argv[1]), and one that keeps them (argv[2]). argv[3]: the manager, that is stopped
+ * for a while. */
 #undef NDEBUG
+#define _GNU_SOURCE
 #include <assert.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "mohhos/mohhos.h"
 
@@ -152,6 +162,95 @@ static void test_limits_of_a_receiver(void) {
   assert(plugin_drop_memory(&memory) == 0);
 }
 
+/* Another program, with a way to the gallery of its own: it needs no manager to have it cleared. */
+static int to_helper, from_helper;
+static pid_t helper;
+
+static void help(int requests, int answers) {
+  plugin_id_t target = 0;
+  while (read(requests, &target, sizeof target) == sizeof target) {
+    gallery = target;
+    clear_gallery();
+    assert(write(answers, &target, sizeof target) == sizeof target);
+  }
+  mohhos_disconnect();
+  _exit(0);
+}
+
+static void start_helper(void) {
+  int requests[2], answers[2];
+  assert(pipe(requests) == 0 && pipe(answers) == 0);
+  helper = fork();
+  assert(helper >= 0);
+  if (helper == 0) {
+    close(requests[1]);
+    help(requests[0], answers[1]);
+  }
+  close(requests[0]);
+  to_helper = requests[1];
+  from_helper = answers[0];
+}
+
+static void have_it_cleared(void) {
+  plugin_id_t echo = 0;
+  assert(write(to_helper, &gallery, sizeof gallery) == sizeof gallery);
+  assert(read(from_helper, &echo, sizeof echo) == sizeof echo && echo == gallery);
+}
+
+struct sending {
+  atomic_long thread;
+  plugin_memory_t memory;
+  int result;
+};
+
+static void* send_one_more(void* argument) {
+  struct sending* sending = argument;
+  char text[] = "17";
+  plugin_message_t message = text_message(text);
+  sending->thread = syscall(SYS_gettid);
+  sending->result = plugin_send_memory(gallery, &message, &sending->memory);
+  return NULL;
+}
+
+/* It has asked the manager, and waits. */
+static void wait_until_asleep(struct sending* sending) {
+  char path[64], state = 0;
+  while (sending->thread == 0) sched_yield();
+  snprintf(path, sizeof path, "/proc/self/task/%ld/stat", (long)sending->thread);
+  for (int i = 0; i < 1000000 && state != 'S'; i++) {
+    FILE* file = fopen(path, "r");
+    if (file == NULL) return; /* it has ended */
+    assert(fscanf(file, "%*d %*s %c", &state) == 1);
+    fclose(file);
+  }
+}
+
+/* The manager hears of the 17th before it hears that the receiver has let go of sixteen. */
+static void test_let_go_just_now(pid_t manager) {
+  static struct sending sending;
+  plugin_memory_t memory;
+  char text[] = "5";
+  plugin_message_t message = text_message(text);
+  have_it_cleared(); /* its channel is open now */
+  sending.result = PLUGIN_E_TIMED_OUT;
+  for (int i = 0; i < 100 && sending.result == PLUGIN_E_TIMED_OUT; i++) { /* a slow machine */
+    pthread_t thread;
+    make(&memory, 4096, 'k');
+    make(&sending.memory, 4096, 'k');
+    while (plugin_send_memory(gallery, &message, &memory) == 0) continue;
+    sending.thread = 0;
+    assert(kill(manager, SIGSTOP) == 0);
+    assert(pthread_create(&thread, NULL, send_one_more, &sending) == 0);
+    wait_until_asleep(&sending);
+    have_it_cleared();
+    assert(kill(manager, SIGCONT) == 0);
+    assert(pthread_join(thread, NULL) == 0);
+    assert(plugin_drop_memory(&memory) == 0 && plugin_drop_memory(&sending.memory) == 0);
+    clear_gallery();
+  }
+  assert(sending.result == 0);
+}
+
 /* What comes with an answer that is only copied is let go of: more come than a pair may have. */
 static void test_answers(void) {
   char text[] = "turn";
@@ -164,6 +263,79 @@ static void test_answers(void) {
     make(&memory, 1, 'x'); /* the daemon answers this when it has heard of the one before */
     assert(plugin_drop_memory(&memory) == 0);
   }
+}
+
+static request_id_t ask_with(char* text, plugin_memory_t* memory) {
+  plugin_message_t request = text_message(text);
+  request_id_t id = 0;
+  assert(plugin_request_memory(bounce, &request, memory, 10000, &id) == 0 && id != 0);
+  assert(memory->data == NULL);
+  return id;
+}
+
+/* Several under way at once, and their answers' memories kept beyond all of them. */
+static void test_requests(void) {
+  char text[] = "four";
+  plugin_memory_t asked[3];
+  plugin_memory_t came[3];
+  request_id_t ids[3];
+  plugin_message_t answer;
+  for (int i = 0; i < 3; i++) {
+    make(&asked[i], 5000, 'a' + 2 * i);
+    ids[i] = ask_with(text, &asked[i]);
+  }
+  for (int i = 2; i >= 0; i--) {
+    assert(plugin_wait_memory(ids[i], &answer, &came[i], 10000) == 0);
+    assert(answer.data_size == 1 && *(char*)answer.data == '4');
+    assert(answer.flags == PLUGIN_MESSAGE_MEMORY && came[i].id != 0);
+    plugin_message_free(&answer);
+    assert(plugin_wait_memory(ids[i], &answer, &came[i], 0) == PLUGIN_E_NOT_FOUND);
+  }
+  for (int i = 0; i < 3; i++) {
+    assert(is_full_of(&came[i], 5000, 'a' + 2 * i + 1));
+    assert(plugin_drop_memory(&came[i]) == 0);
+    assert(plugin_drop_memory(&came[i]) == PLUGIN_E_NOT_FOUND);
+  }
+  /* Whatever becomes of the answer, its memory is let go of: more come than a pair may have. */
+  for (int i = 0; i < 40; i++) {
+    const request_id_t id = ask_with(text, &asked[0]);
+    if (i % 3 == 0) {
+      assert(plugin_wait_response(id, &answer, 10000) == 0 && answer.flags == 0);
+      plugin_message_free(&answer);
+    } else if (i % 3 == 1) {
+      (void)plugin_cancel_request(id);
+    } else {
+      assert(plugin_wait_memory(id, &answer, &came[0], 10000) == 0);
+      plugin_message_free(&answer);
+      assert(plugin_drop_memory(&came[0]) == 0);
+    }
+    make(&came[1], 1, 'x'); /* the daemon answers this when it has heard of those before */
+    assert(plugin_drop_memory(&came[1]) == 0);
+  }
+  for (int i = 0; i < 3; i++) assert(plugin_drop_memory(&asked[i]) == 0);
+}
+
+static void test_requests_without(void) {
+  char text[] = "nothing";
+  plugin_message_t request = text_message(text);
+  plugin_message_t answer;
+  plugin_memory_t memory;
+  request_id_t id = 0;
+  assert(plugin_request(bounce, &request, 10000, &id) == 0);
+  assert(plugin_wait_memory(id, NULL, &memory, 0) == PLUGIN_E_INVALID);
+  assert(plugin_wait_memory(id, &answer, NULL, 0) == PLUGIN_E_INVALID);
+  assert(plugin_wait_memory(id, &answer, &memory, 10000) == 0);
+  assert(memory.id == 0 && memory.data == NULL && answer.flags == 0);
+  plugin_message_free(&answer);
+  assert(plugin_request_memory(bounce, &request, NULL, 1000, &id) == PLUGIN_E_INVALID);
+  make(&memory, 1, 'x');
+  assert(plugin_request_memory(0, &request, &memory, 1000, &id) == PLUGIN_E_INVALID);
+  assert(plugin_request_memory(bounce, &request, &memory, 1000, NULL) == PLUGIN_E_INVALID);
+  assert(is_full_of(&memory, 1, 'x'));
+  assert(plugin_request_memory(424242, &request, &memory, 1000, &id) == PLUGIN_E_NOT_FOUND);
+  assert(memory.data == NULL);
+  assert(plugin_drop_memory(&memory) == 0);
+  assert(plugin_request_memory(bounce, &request, &memory, 1000, &id) == PLUGIN_E_NOT_FOUND);
 }
 
 /* What the program has stays; what it made cannot be sent any more. */
@@ -199,7 +371,8 @@ static plugin_id_t start(const char* file) {
 }
 
 int main(int argc, char** argv) {
-  assert(argc == 3);
+  assert(argc == 4);
+  start_helper();
   bounce = start(argv[1]);
   gallery = start(argv[2]);
   test_there_and_back();
@@ -207,9 +380,15 @@ int main(int argc, char** argv) {
   test_what_has_none();
   test_limits_of_a_maker();
   test_limits_of_a_receiver();
+  test_let_go_just_now((pid_t)atol(argv[3]));
   test_answers();
+  test_requests();
+  test_requests_without();
   test_disconnect();
   mohhos_disconnect();
+  close(to_helper);
+  int status = 0;
+  assert(waitpid(helper, &status, 0) == helper && status == 0);
   puts("the C tests of memories passed");
   return 0;
 }

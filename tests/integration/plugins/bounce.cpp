@@ -1,6 +1,6 @@
-// Sends back to its sender what is no request, and answers a request with its size. With a message
-// that came with a memory goes another one: of the same size, each byte one more. A sender that is
-// gone meanwhile is nobody's trouble.
+// Sends back to its sender what is no request, and answers a request with its size. With the answer
+// to what came with a memory goes another one: of the same size, each byte one more. A sender that
+// is gone meanwhile is nobody's trouble.
 #include <algorithm>
 #include <cstddef>
 #include <span>
@@ -22,10 +22,12 @@ public:
 
 private:
   void bounce(const mohhos::Message& message) {
-    if (message.wants_reply()) return reply(message, std::to_string(message.size()));
     const mohhos::MemoryView came = message.memory();
     mohhos::Memory goes;
     if (came) goes = one_more(came.bytes());
+    const std::string size = std::to_string(message.size());
+    if (message.wants_reply() && came) return reply(message, size, goes);
+    if (message.wants_reply()) return reply(message, size);
     open(message.sender())
         .send(message.bytes(), {.priority = message.priority(), .memory = came ? &goes : nullptr});
   }

@@ -2,6 +2,7 @@
 // outcome's number.
 //   "paint N BYTES [TEXT]"  one that is filled after N, with the message "N TEXT"
 //   "hang N BYTES PEER"     the same to gallery and to PEER, one memory for both
+//   "open"                  opens the channel to gallery anew
 //   "durable"               with a message that is to be on disk
 //   "make COUNT BYTES"      makes so many and keeps them; how many, and the last outcome
 //   "flood"                 one memory with message after message; how many, and the last outcome
@@ -42,6 +43,10 @@ private:
     std::getline(words >> std::ws, text);
     if (verb == "make") return make(number, bytes);
     if (verb == "flood") return flood();
+    if (verb == "open") {
+      gallery_ = open("gallery");
+      return "0";
+    }
     mohhos::Memory picture = make_memory(verb == "durable" ? 4096 : bytes);
     paint(picture.bytes(), number);
     const std::string title = std::to_string(number) + " " + text;
