@@ -7,6 +7,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <new>
 #include <system_error>
 #include <unistd.h>
 
@@ -69,10 +70,12 @@ int say_usage(const CLI::App& app, Context& context, const CLI::ParseError& erro
 Result<int> run(const Context& context) {
   try { // fmt's exception
     TRY(const int status, context.run());
-    if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return status;
-    return fail_errno("writing the output");
+    TRY(flush_output());
+    return status;
   } catch (const std::system_error& error) {
     return fail(Code::Failed, "writing the output: {}", error.code().message());
+  } catch (const std::bad_alloc&) {
+    return fail(Code::Exhausted, "out of memory");
   }
 }
 

@@ -15,6 +15,9 @@ using namespace std::chrono_literals;
 
 constexpr std::chrono::milliseconds kPatience = 60s;
 constexpr std::chrono::milliseconds kProbe = 1s;
+constexpr std::uint64_t kMostMessages = 100'000'000;
+constexpr std::uint32_t kLargest = 1U << 29; // a ring of 1 GiB takes it
+constexpr auto kLook = 100ms; // whether somebody interrupts us, when the ring is full
 
 struct Options {
   std::string plugin;
@@ -42,6 +45,22 @@ struct Figures {
 
 Error interrupted() {
   return {Code::Cancelled, "interrupted"};
+}
+
+// One message, that waits for room until the deadline or an interrupt. `look`: when to look for
+// that next; the clock is not read for each message.
+Result<> send_one(ipc::Endpoint& endpoint, ChannelId channel, std::span<const std::byte> payload,
+                  Monotonic deadline, Monotonic& look) {
+  for (;;) {
+    const auto sent = endpoint.send(channel, {.type = ipc::MessageType::Custom}, payload,
+                                    std::min(deadline, look));
+    if (Interrupt::signal() != 0) return std::unexpected(interrupted());
+    if (sent) return {};
+    const Monotonic now = std::chrono::steady_clock::now();
+    if (sent.error().code != Code::TimedOut || now >= deadline)
+      return std::unexpected(sent.error());
+    look = now + kLook;
+  }
 }
 
 // Whether the plugin answers requests at all; 'no' is an answer.
@@ -98,15 +117,16 @@ Result<Figures> measure_one_way(ipc::Endpoint& endpoint, ChannelId channel, cons
                                 std::span<const std::byte> payload, Monotonic deadline) {
   FastClock clock;
   const std::uint64_t begin = clock.now();
-  for (std::uint64_t i = 0; i < options.count; ++i) {
-    TRY(endpoint.send(channel, {.type = ipc::MessageType::Custom}, payload, deadline));
-    if (i % 1024 == 0 && Interrupt::signal() != 0) return std::unexpected(interrupted());
-  }
+  Monotonic look = std::chrono::steady_clock::now() + kLook;
+  for (std::uint64_t i = 0; i < options.count; ++i)
+    TRY(send_one(endpoint, channel, payload, deadline, look));
   endpoint.flush();
   while (!endpoint.acknowledged(channel)) {
+    if (Interrupt::signal() != 0) return std::unexpected(interrupted());
     if (std::chrono::steady_clock::now() >= deadline)
       return fail(Code::TimedOut, "not all messages were acknowledged in time");
-    (void)endpoint.rest(std::chrono::steady_clock::now() + 100us);
+    TRY(const auto message, endpoint.receive(std::chrono::steady_clock::now() + 100us));
+    if (message) endpoint.release(*message);
   }
   if (!endpoint.peer(channel)) return fail(Code::PeerGone, "it ended before it took them all");
   return Figures{.one_way = true, .messages = options.count, .took_ns = clock.now() - begin};
@@ -140,8 +160,11 @@ void print_figures(const Context& context, const Options& options, const Figures
 }
 
 Result<int> bench(const Context& context, const Options& options) {
-  if (options.count == 0 || options.count > 100'000'000 || options.pipeline == 0)
-    return fail(Code::Invalid, "--count is 1 to 100000000, and --pipeline at least 1");
+  if (options.count > kMostMessages)
+    return fail(Code::Invalid, "--count {}: 1 to {}", options.count, kMostMessages);
+  if (options.pipeline == 0) return fail(Code::Invalid, "--pipeline 0: at least 1");
+  if (options.size > kLargest)
+    return fail(Code::Invalid, "--size {}: at most {}", options.size, kLargest);
   TRY(const api::Timeout timeout, context.timeout(kPatience));
   const Monotonic deadline = std::chrono::steady_clock::now() + timeout.value_or(kPatience);
   TRY(Connection connection, open_endpoint(context, timeout));
@@ -156,10 +179,11 @@ Result<int> bench(const Context& context, const Options& options) {
     if (one_way && !context.quiet)
       fmt::print(stderr, "{} does not answer requests: one way\n", options.plugin);
   }
-  TRY(const Figures figures,
-      one_way ? measure_one_way(endpoint, channel, options, payload, deadline)
-              : measure_round_trips(endpoint, channel, options, payload, deadline));
-  print_figures(context, options, figures);
+  const auto figures = one_way ? measure_one_way(endpoint, channel, options, payload, deadline)
+                               : measure_round_trips(endpoint, channel, options, payload, deadline);
+  if (Interrupt::signal() != 0) return 128 + Interrupt::signal();
+  if (!figures) return std::unexpected(figures.error());
+  print_figures(context, options, *figures);
   return 0;
 }
 
@@ -171,7 +195,7 @@ void add_bench_command(CLI::App& app, Context& context) {
       add_command(app, "bench", "How fast a plugin answers requests, or takes messages");
   command.add_option("PLUGIN", options->plugin, "Name or id")->required();
   command.add_option("--size", options->size, "Bytes of a message (64)");
-  command.add_option("--count", options->count, "Messages (100000)");
+  command.add_option("--count", options->count, "Messages (100000)")->check(at_least_one());
   command.add_option("--pipeline", options->pipeline, "Requests under way at a time (1)");
   command.add_flag("--one-way", options->one_way, "Messages, not requests");
   command.callback([&context, options] {

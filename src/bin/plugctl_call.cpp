@@ -4,6 +4,7 @@
 #include <memory>
 #include <unistd.h>
 
+#include "api/utf8.hpp"
 #include "ipc/message_names.hpp"
 #include "monitor/logs.hpp"
 #include "plugctl_endpoint.hpp"
@@ -67,7 +68,8 @@ Result<int> send(const Context& context, const MessageOptions& options) {
       return fail(Code::TimedOut, "sent, and not acknowledged in time (it is still in the ring)");
     const Monotonic time = now();
     const Monotonic look = time < begin + kDrainSoon ? time + kDrainLook : time + kSlowDrainLook;
-    (void)endpoint.rest(std::min(deadline, look));
+    TRY(const auto message, endpoint.receive(std::min(deadline, look))); // hears of the end, too
+    if (message) endpoint.release(*message);
   }
   if (!options.no_wait && !endpoint.peer(channel))
     return fail(Code::PeerGone, "it ended; whether it had taken the message is not known");
@@ -94,7 +96,9 @@ void print_response(const Context& context, const std::string& plugin, std::stri
   if (context.json()) {
     Json json = envelope();
     json["plugin"] = plugin;
-    json["response"] = response;
+    const bool utf8 = api::as_utf8(response) == response;
+    json["response"] = utf8 ? response : "";
+    json["response_hex"] = utf8 ? "" : to_hex(response);
     print_json(json);
     return;
   }
@@ -213,14 +217,15 @@ Result<int> listen(const Context& context, const ListenOptions& options) {
   TRY(subscribe(context, connection, options));
   for (std::uint64_t seen = 0; options.count == 0 || seen < options.count;) {
     TRY(const auto message, endpoint.receive(deadline));
-    if (Interrupt::signal() != 0) return 128 + Interrupt::signal();
-    if (!message) {
-      if (now() >= deadline) return fail(Code::TimedOut, "{} messages came in time", seen);
-      continue;
+    if (message) { // also one that came with the interrupt
+      print_message(context, endpoint, *message);
+      TRY(flush_output()); // else it is not acknowledged
+      endpoint.release(*message);
+      ++seen;
     }
-    print_message(context, endpoint, *message);
-    endpoint.release(*message);
-    ++seen;
+    if (Interrupt::signal() != 0) return 128 + Interrupt::signal();
+    if (!message && now() >= deadline)
+      return fail(Code::TimedOut, "{} messages came in time", seen);
   }
   return 0;
 }
@@ -240,7 +245,8 @@ void add_send(CLI::App& app, Context& context) {
   CLI::App& command =
       add_command(app, "send", "Send a message to a plugin, and wait until it is acknowledged");
   add_message_options(command, *options);
-  command.add_option("--event", options->event, "The number of an event (type event-notify)");
+  command.add_option("--event", options->event, "The number of an event (type event-notify)")
+      ->check(at_least_one());
   command.add_flag("--no-wait", options->no_wait, "Do not wait for the acknowledgement");
   command.callback([&context, options] {
     context.what = fmt::format("send {}", options->plugin);
@@ -263,10 +269,12 @@ void add_listen(CLI::App& app, Context& context) {
   const auto options = std::make_shared<ListenOptions>();
   CLI::App& command = add_command(app, "listen", "Print messages and events that are sent to us");
   CLI::Option* const event =
-      command.add_option("--event", options->events, "Subscribe to this event; may be given again");
+      command.add_option("--event", options->events, "Subscribe to this event; may be given again")
+          ->check(at_least_one());
   command.add_option("--from", options->from, "Events of this plugin only (name or id)")
       ->needs(event);
-  command.add_option("--count", options->count, "End after so many messages");
+  command.add_option("--count", options->count, "End after so many messages")
+      ->check(at_least_one());
   command.callback([&context, options] {
     context.what = "listen";
     context.run = [&context, options] { return listen(context, *options); };

@@ -3,9 +3,8 @@
 #include <unistd.h>
 
 #include "api/utf8.hpp"
-#include "ipc/endpoint.hpp"
 #include "monitor/logs.hpp"
-#include "plugctl.hpp"
+#include "plugctl_endpoint.hpp"
 #include "plugctl_json.hpp"
 #include "sys/file.hpp"
 #include "sys/mapping.hpp"
@@ -199,7 +198,8 @@ Result<int> retry(const Context& context, const Options& options) {
   endpoint->on_ended([&](const ipc::Ended& one) {
     if (one.why.code != Code::PeerRestarted) ended = one.why;
   });
-  TRY(const auto channel, endpoint->open_channel(std::string_view(letter.to()), deadline));
+  TRY(const auto channel, endpoint->open_channel(std::string_view(letter.to()), deadline,
+                                                 ring_for(shown.payload.size())));
   const ipc::Outgoing about{.type = static_cast<ipc::MessageType>(letter.type()),
                             .event = letter.event()};
   TRY(endpoint->send(channel, about, shown.payload.bytes(), deadline));
@@ -235,7 +235,9 @@ void add_deadletter_commands(CLI::App& app, Context& context) {
                        Result<int> (*run)(const Context&, const Options&)) -> CLI::App& {
     const auto options = std::make_shared<Options>();
     CLI::App& command = add_command(group, name, help);
-    command.add_option("ID", options->id, "As `deadletter list` shows it")->required();
+    command.add_option("ID", options->id, "As `deadletter list` shows it")
+        ->required()
+        ->check(at_least_one());
     if (std::string_view(name) == "show")
       command.add_flag("--raw", options->raw, "The payload's bytes and nothing else");
     command.callback([&context, options, name, run] {

@@ -20,6 +20,7 @@ std::atomic<int> signal_bell{-1};
 
 void on_signal(int number) {
   const int error = errno;
+  if (caught_signal != 0) std::signal(number, SIG_DFL); // the third ends us at once
   caught_signal = number;
   ipc::ring_doorbell(signal_bell);
   errno = error;
@@ -44,14 +45,26 @@ Result<Connection> make_connection(api::Client client, sys::Fd link, std::uint64
   return Connection{std::move(client), std::move(endpoint), PluginId{id}};
 }
 
+// Room for two, so that one can be read while the next is written.
+std::uint64_t ring_for(std::uint64_t largest) {
+  const std::uint64_t wish = 2 * (largest + ipc::kHeaderPage);
+  return wish > ipc::kDefaultRing ? wish : 0;
+}
+
 Result<ChannelId> open_channel(ipc::Endpoint& endpoint, const std::string& plugin,
                                Monotonic deadline, std::uint64_t largest) {
-  // Room for two, so that one can be read while the next is written.
-  const std::uint64_t wish = 2 * (largest + ipc::kHeaderPage);
-  const std::uint64_t ring = wish > ipc::kDefaultRing ? wish : 0;
+  const std::uint64_t ring = ring_for(largest);
   const v1::PluginRef ref = plugin_ref(plugin);
   if (ref.id() != 0) return endpoint.open_channel(PluginId{ref.id()}, deadline, ring);
   return endpoint.open_channel(std::string_view(plugin), deadline, ring);
+}
+
+CLI::Validator at_least_one() {
+  return {[](const std::string& text) {
+            const bool none = text.find_first_not_of('0') == std::string::npos;
+            return none || text.starts_with('-') ? text + ": give a number of 1 or more" : "";
+          },
+          "NUMBER"};
 }
 
 Result<std::string> read_payload(const std::string& text, const std::string& file) {

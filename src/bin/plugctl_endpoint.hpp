@@ -26,9 +26,14 @@ struct Connection {
 [[nodiscard]] Result<Connection> make_connection(api::Client client, sys::Fd link,
                                                  std::uint64_t id);
 
+// The ring to ask for, for messages of this size; 0: the usual one. [pure]
+[[nodiscard]] std::uint64_t ring_for(std::uint64_t largest);
 // By name or id; with a ring that takes messages of `largest` bytes. [any]
 [[nodiscard]] Result<ChannelId> open_channel(ipc::Endpoint& endpoint, const std::string& plugin,
                                              Monotonic deadline, std::uint64_t largest = 0);
+
+// Of an option that is a number, for what would otherwise be a very large one (-1), or none. [pure]
+[[nodiscard]] CLI::Validator at_least_one();
 
 // TEXT, all of stdin for "-", or a file; Invalid unless it is exactly one of them. [any]
 [[nodiscard]] Result<std::string> read_payload(const std::string& text, const std::string& file);

@@ -50,6 +50,11 @@ void print_json_line(const Json& json) {
   std::fflush(stdout);
 }
 
+Result<> flush_output() {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return {};
+  return fail_errno("writing the output");
+}
+
 void Table::print(bool color) const {
   std::vector<std::vector<std::string>> cells;
   std::vector<std::size_t> widths;

@@ -10,6 +10,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/error.hpp"
+
 namespace mohhos::plugctl {
 
 using Json = nlohmann::ordered_json; // keys stay in the order of docs/cli.md
@@ -22,6 +24,9 @@ inline constexpr int kJsonSchema = 1;
 void print_json(const Json& json);
 // The same in one line, flushed: for streams. [any]
 void print_json_line(const Json& json);
+// Of what was printed so far. Failed: not all of it got out (a full disk, a closed descriptor).
+// [any]
+[[nodiscard]] Result<> flush_output();
 
 enum class Align : unsigned char { Left, Right };
 

@@ -66,7 +66,8 @@ public:
     // The messages are as secret as the plugins' own.
     sys::Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
     if (!file && errno == EEXIST) return fail(Code::Exists, "{} is there already", path);
-    if (!file) return fail_errno("making " + path);
+    // (Not found is a plugin, once the daemon was asked.)
+    if (!file) return fail(Code::Failed, "making {}: {}", path, std::strerror(errno));
     return Recorder(std::move(file), path);
   }
   void begin(const ipc::Recording& recording) { ipc::put_recording_head(buffer_, recording); }
@@ -224,7 +225,8 @@ void add_record_command(CLI::App& app, Context& context) {
                   "Its number, or SENDER:RECEIVER (plugins, or 'application')")
       ->required();
   command.add_option("FILE", options->file, "A new file")->required();
-  command.add_option("--count", options->count, "End after so many messages");
+  command.add_option("--count", options->count, "End after so many messages")
+      ->check(at_least_one());
   command.add_option("--duration", options->duration, "End after this time: 10s, 5m");
   command.callback([&context, options] {
     context.what = fmt::format("record {}", options->channel);

@@ -29,6 +29,20 @@ TEST_F(Messages, AreSentAndAcknowledged) {
   EXPECT_EQ(trimmed(call("keeper", "?")), "one,two,three,");
 }
 
+TEST_F(Messages, ThatWaitForAPluginThatEndsSaySoAtOnce) {
+  ASSERT_EQ(load_and_start("keeper").code, 0);
+  ASSERT_EQ(daemon.plugctl({"suspend", "keeper"}).code, 0);
+  auto sending = std::async(std::launch::async, [&] {
+    return daemon.plugctl({"--timeout", "1m", "send", "keeper", "x"}, std::chrono::seconds(60));
+  });
+  EXPECT_TRUE(Daemon::eventually([&] {
+    return json(daemon.plugctl({"-o", "json", "channels", "--plugin", "keeper"}).out,
+                "channels.0.sent") == "1";
+  }));
+  ASSERT_EQ(daemon.plugctl({"unload", "keeper", "--force"}).code, 0);
+  EXPECT_REFUSED(sending.get(), 1, "it ended", "not known");
+}
+
 TEST_F(Messages, OfAMegabyteGetARingThatTakesThem) {
   ASSERT_EQ(load_and_start("keeper").code, 0);
   TemporaryDirectory directory;
@@ -59,6 +73,69 @@ TEST_F(Messages, ThatMakeNoSenseAreUsageErrors) {
   EXPECT_REFUSED(daemon.plugctl({"send", "keeper", "x"}), 3, "keeper", "start");
 }
 
+TEST_F(Messages, NumbersThatCannotBeAreUsageErrors) {
+  EXPECT_REFUSED(daemon.plugctl({"listen", "--count", "-1"}), 2, "--count", "-1");
+  EXPECT_REFUSED(daemon.plugctl({"listen", "--event", "0"}), 2, "--event");
+  EXPECT_REFUSED(daemon.plugctl({"send", "a", "x", "--event", "0"}), 2, "--event");
+  EXPECT_REFUSED(daemon.plugctl({"send", "a", "x", "--event", "4294967296"}), 2, "4294967296");
+  EXPECT_REFUSED(daemon.plugctl({"bench", "a", "--count", "-1"}), 2, "--count", "-1");
+  EXPECT_REFUSED(daemon.plugctl({"bench", "a", "--count", "100000001"}), 2, "100000001");
+  EXPECT_REFUSED(daemon.plugctl({"bench", "a", "--size", "4294967295"}), 2, "4294967295");
+  EXPECT_REFUSED(daemon.plugctl({"bench", "a", "--pipeline", "0"}), 2, "--pipeline");
+  EXPECT_REFUSED(daemon.plugctl({"deadletter", "show", "-1"}), 2, "-1");
+  EXPECT_REFUSED(daemon.plugctl({"record", "1", "file", "--count", "0"}), 2, "--count");
+  EXPECT_REFUSED(daemon.plugctl({"--timeout", "0", "send", "a", "x"}), 2, "--timeout 0");
+}
+
+TEST_F(Messages, AreRefusedByADaemonThatIsNotThere) {
+  const std::string nowhere = daemon.root() / "nowhere.sock";
+  const std::vector<std::vector<std::string>> commands = {{"send", "plain", "x"},
+                                                          {"call", "plain", "x"},
+                                                          {"listen"},
+                                                          {"bench", "plain"},
+                                                          {"channels"},
+                                                          {"record", "1", daemon.root() / "file"},
+                                                          {"deadletter", "list"},
+                                                          {"deadletter", "retry", "1"}};
+  for (auto command : commands) {
+    command.insert(command.begin(), {"-H", nowhere});
+    EXPECT_REFUSED(daemon.plugctl(command), 69, "no mohhosd answers at", "nowhere.sock");
+  }
+  EXPECT_FALSE(std::filesystem::exists(daemon.root() / "file"));
+}
+
+TEST_F(Messages, ThatNobodyReadsAnyMoreEndQuietly) {
+  ASSERT_EQ(load_and_start("plain").code, 0);
+  for (const char* verb : {"call plain ping", "channels --watch --every 20ms", "deadletter list",
+                           "bench plain --count 10"}) {
+    const std::string line = "set -o pipefail; '" + program("plugctl").native() + "' --root '" +
+                             daemon.root().native() + "' " + verb + " | :";
+    const Outcome ended = run({"bash", "-c", line});
+    // Who writes before the reader has gone is not told.
+    EXPECT_TRUE(ended.code == 141 || ended.code == 0) << verb << ended.code;
+    EXPECT_EQ(ended.err, "") << verb;
+    const Outcome full = run({"bash", "-c", line.substr(0, line.rfind('|')) + " > /dev/full"});
+    EXPECT_REFUSED(full, 1, "writing the output");
+  }
+}
+
+TEST_F(Messages, AnswersThatAreNoTextAreNotLost) {
+  ASSERT_EQ(load_and_start("plain").code, 0);
+  TemporaryDirectory directory;
+  const std::string bytes("\xFF\x00\x01", 3);
+  write_text(directory.path() / "bytes", bytes);
+  const std::vector<std::string> ask = {"call", "plain", "--file", directory.path() / "bytes"};
+  EXPECT_EQ(daemon.plugctl(ask).out, bytes + "\n");
+  std::vector<std::string> as_json = {"-o", "json"};
+  as_json.insert(as_json.end(), ask.begin(), ask.end());
+  const std::string answer = daemon.plugctl(as_json).out;
+  EXPECT_EQ(json(answer, "response_hex"), "ff0001") << answer;
+  EXPECT_EQ(json(answer, "response"), "") << answer;
+  const std::string text = daemon.plugctl({"-o", "json", "call", "plain", "ping"}).out;
+  EXPECT_EQ(json(text, "response"), "pong") << text;
+  EXPECT_EQ(json(text, "response_hex"), "") << text;
+}
+
 TEST_F(Messages, RequestsAreAnsweredInTheirPriorityAndTimeOut) {
   ASSERT_EQ(load_and_start("plain").code, 0);
   EXPECT_EQ(trimmed(daemon.plugctl({"call", "plain", "ping", "--priority", "critical"}).out),
@@ -73,6 +150,22 @@ TEST_F(Messages, ARequestIsTakenBackByAnInterrupt) {
                              "--root", daemon.root(), "call", "herald", "slowly"});
   EXPECT_EQ(ended.code, 130);
   EXPECT_NE(ended.err.find("taken back"), std::string::npos) << ended.err;
+}
+
+// Whatever it waits for: an answer, acknowledgements, room in a ring.
+TEST_F(Messages, ABenchIsInterrupted) {
+  ASSERT_EQ(load_and_start("plain").code, 0);
+  ASSERT_EQ(daemon.plugctl({"suspend", "plain"}).code, 0);
+  for (const std::vector<std::string>& more :
+       {std::vector<std::string>{"--one-way", "--count", "10"}, {"--one-way", "--size", "1000"}}) {
+    std::vector<std::string> command = {
+        "timeout", "--preserve-status", "-s",    "INT",  "1", program("plugctl"),
+        "--root",  daemon.root(),       "bench", "plain"};
+    command.insert(command.end(), more.begin(), more.end());
+    const Outcome ended = run(command);
+    EXPECT_EQ(ended.code, 130) << ended.out << ended.err;
+  }
+  ASSERT_EQ(daemon.plugctl({"resume", "plain"}).code, 0);
 }
 
 TEST_F(Messages, EventsAreHeard) {

@@ -180,11 +180,29 @@ TEST_F(Record, ThatIsDamagedSaysWhereAndSendsNothing) {
   EXPECT_REFUSED(daemon.plugctl({"replay", file()}), 1, "no recording");
 }
 
+// What there is when the daemon ends is a whole recording.
+TEST_F(Record, EndsWithTheDaemon) {
+  Daemon other;
+  ASSERT_EQ(other.load_and_start(other.sign(plugin_file("keeper")), "keeper").code, 0);
+  auto running = std::async(
+      std::launch::async, [&] { return other.plugctl({"record", "application:keeper", file()}); });
+  ASSERT_TRUE(Daemon::eventually([this] { return std::filesystem::exists(file()); }));
+  ASSERT_EQ(other.plugctl({"send", "keeper", "one"}).code, 0);
+  other.kill_hard();
+  const Outcome ended = running.get();
+  EXPECT_EQ(ended.code, 69) << ended.err;
+  const Outcome dry = daemon.plugctl({"-o", "json", "replay", file(), "--dry-run"});
+  EXPECT_EQ(dry.code, 0) << dry.err;
+  EXPECT_EQ(json(dry.out, "messages"), "1") << dry.out;
+}
+
 TEST_F(Record, RefusesWhatCannotBeRecorded) {
   ASSERT_EQ(load_and_start("keeper").code, 0);
   EXPECT_REFUSED(daemon.plugctl({"record", "77", file()}), 4, "no channel 77");
   EXPECT_REFUSED(daemon.plugctl({"record", "absent:keeper", file()}), 4, "absent");
   EXPECT_REFUSED(daemon.plugctl({"record", "keeper", file()}), 2, "sender:receiver");
+  EXPECT_REFUSED(daemon.plugctl({"record", "application:keeper", "/nowhere/file"}), 1,
+                 "/nowhere/file", "No such file");
   EXPECT_FALSE(std::filesystem::exists(file()));
   write_text(file(), "precious");
   EXPECT_NE(daemon.plugctl({"record", "application:keeper", file(), "--count", "1"}).code, 0);

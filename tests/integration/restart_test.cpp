@@ -1,6 +1,7 @@
 // A plugin with [restart] dies: it comes back, and what was sent to it with it.
 #include <chrono>
 #include <csignal>
+#include <future>
 
 #include <gtest/gtest.h>
 
@@ -272,6 +273,46 @@ TEST_F(Restart, ADeadLetterIsSentAgainToThePluginOfThatName) {
   EXPECT_EQ(retried.code, 0) << retried.err;
   EXPECT_TRUE(keeper_has("again,again,die,")) << call("keeper", "?");
   EXPECT_REFUSED(daemon.plugctl({"deadletter", "show", id}), 4, id.c_str());
+}
+
+// Its sending had been allowed once: nobody's receive_from is asked again. That holds for this one
+// message to this one plugin, and opens no way for anything else.
+TEST_F(Restart, ADeadLetterIsSentAgainWhateverTheReceiversAclSaysNow) {
+  begin();
+  call("feeder", "say die");
+  ASSERT_TRUE(comes_back("4")) << daemon.log();
+  const std::string id =
+      json(daemon.plugctl({"-o", "json", "deadletter", "list"}).out, "letters.0.id");
+  EXPECT_EQ(daemon.plugctl({"unload", "phoenix", "--force"}).code, 0);
+  ASSERT_EQ(daemon.load_and_start(daemon.sign(plugin_file("phoenix_closed")), "phoenix").code, 0);
+  EXPECT_REFUSED(daemon.plugctl({"send", "phoenix", "die"}), 5, "receive_from");
+  const Outcome retried = daemon.plugctl({"deadletter", "retry", id});
+  EXPECT_EQ(retried.code, 0) << retried.err;
+  EXPECT_TRUE(keeper_has("again,again,die,")) << call("keeper", "?");
+  EXPECT_REFUSED(daemon.plugctl({"send", "phoenix", "die"}), 5, "receive_from");
+  EXPECT_REFUSED(daemon.plugctl({"deadletter", "retry", id}), 4, id.c_str());
+}
+
+TEST_F(Restart, ADeadLetterOfAMegabyteIsSentAgain) {
+  ASSERT_EQ(load_and_start("gallery").code, 0);
+  EXPECT_EQ(daemon.plugctl({"suspend", "gallery"}).code, 0);
+  const std::filesystem::path file = daemon.root() / "large";
+  write_text(file, "7 " + std::string(1 << 20, 'x'));
+  auto sending = std::async(std::launch::async, [&] {
+    return daemon.plugctl({"--timeout", "15s", "send", "gallery", "--file", file});
+  });
+  EXPECT_TRUE(Daemon::eventually([&] {
+    return json(daemon.plugctl({"-o", "json", "channels", "--plugin", "gallery"}).out,
+                "channels.0.sent") == "1";
+  }));
+  EXPECT_EQ(daemon.plugctl({"unload", "gallery", "--force"}).code, 0);
+  EXPECT_REFUSED(sending.get(), 1, "not known");
+  const std::string letters = daemon.plugctl({"-o", "json", "deadletter", "list"}).out;
+  EXPECT_EQ(json(letters, "letters.0.size"), "1048578") << letters;
+  ASSERT_EQ(load_and_start("gallery").code, 0);
+  const Outcome retried = daemon.plugctl({"deadletter", "retry", json(letters, "letters.0.id")});
+  EXPECT_EQ(retried.code, 0) << retried.err;
+  EXPECT_EQ(trimmed(call("gallery", "?")), "7-,");
 }
 
 TEST_F(Restart, WhatItNeverReadIsKeptWhenItsRestartsAreUsedUp) {
