@@ -39,7 +39,8 @@ std::vector<std::string> environment_for(const Place& place) {
   pass("JOURNAL_STREAM");
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) // where its reports go
   for (const char* name : {"ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"}) pass(name);
-  // The leak checker looks at its process from another one; the manager's filter lets it start none.
+  // The leak checker looks at its process from another one; the manager's filter lets it start
+  // none.
   environment.emplace_back("LSAN_OPTIONS=detect_leaks=0");
 #endif
   if (place.root.empty()) {
