@@ -55,6 +55,7 @@ std::string_view enforcer_of(const Row& row, model::WallSet walls, LimitsBackend
 std::vector<model::LimitInForce> report_limits(const model::ResourceLimits& limits,
                                                model::WallSet walls, LimitsBackend backend) {
   std::vector<model::LimitInForce> report;
+  report.reserve(kRows.size());
   for (const Row& row : kRows)
     report.push_back(
         {std::string(row.name), row.value(limits), std::string(enforcer_of(row, walls, backend))});
