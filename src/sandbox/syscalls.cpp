@@ -1,6 +1,7 @@
 #include "sandbox/syscalls.hpp"
 
 #include <algorithm>
+#include <csignal>
 #include <cstdlib>
 #include <iterator>
 #include <memory>
@@ -10,7 +11,6 @@
 #include <fmt/format.h>
 #include <linux/sched.h>
 #include <seccomp.h>
-#include <signal.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
