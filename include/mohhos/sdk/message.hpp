@@ -55,7 +55,7 @@ public:
   template <class T>
   [[nodiscard]] T as() const {
     if constexpr (std::is_same_v<T, OwnedMessage>)
-      return keep();
+      return T(*this);
     else
       return detail::read_payload<T>(text());
   }
