@@ -80,9 +80,9 @@ ChannelReport report_of(const ChannelCounters& counters, std::uint64_t capacity,
   if (lane == Lane::Lossy) begin += ahead(counters.data.oldest, begin);
   const std::uint64_t in_use = ahead(sender.head, begin);
   report.depth_bytes = std::min(in_use, capacity);
-  // A record is a line at least, and of an empty ring the counters may be those of another moment.
+  // A record is a grain at least, and of an empty ring the counters may be those of another moment.
   const std::uint64_t done = plus(receiver.acknowledged, receiver.dropped);
-  report.depth = std::min(sender.sent > done ? sender.sent - done : 0, report.depth_bytes / kLine);
+  report.depth = std::min(sender.sent > done ? sender.sent - done : 0, report.depth_bytes / kGrain);
 
   // A sender publishes and counts afterwards: each that died, or was just stopped, in between has
   // one message less on its account than the receiver.

@@ -119,6 +119,7 @@ void Endpoint::State::take_deadlock(const Deadlock& record) {
 void Endpoint::State::wait_for_answer(PluginId callee,
                                       const std::optional<Result<Answer>>& answer) {
   look_at_receivers();
+  ++looks;
   const Monotonic begin = now();
   Monotonic tell_at = begin + kTellWaiting;
   bool told = false;

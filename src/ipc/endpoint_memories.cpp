@@ -114,7 +114,7 @@ void Endpoint::State::take_arrived(LinkRecord& record) {
 void Endpoint::State::let_go_old_memories(const Receiving& from) {
   const std::uint64_t tail = from.channel.ring().tail();
   let_go_memories_if([&](const MemoryKey& key) {
-    const std::uint64_t position = (std::get<1>(key) - 1) * kLine;
+    const std::uint64_t position = (std::get<1>(key) - 1) * kGrain;
     return std::get<0>(key) == from.id.value && static_cast<std::int64_t>(position - tail) < 0;
   });
 }

@@ -314,6 +314,7 @@ void Endpoint::release(const Message& message) {
 // `result` is the caller's own place: the message is written there once, and copied nowhere.
 Result<std::optional<Message>> Endpoint::receive(Monotonic deadline) {
   State& state = *state_;
+  ++state.looks;
   Result<std::optional<Message>> result(std::in_place, std::in_place);
   if (!state.unlooked.empty()) state.look_at_receivers();
   bool busy = false; // with what the owner does not see

@@ -139,7 +139,8 @@ Result<> Endpoint::State::lend(ChannelId channel, std::uint32_t size, const Outg
   base->lent = out->id;
   out->more = about.more;
   out->durable = about.durable;
-  if (out->channel.ring().loan(size, about, bytes) != RingSender::Outcome::Ok) [[unlikely]]
+  if (out->channel.ring().loan(size, about, bytes, spacing_of(*out)) != RingSender::Outcome::Ok)
+      [[unlikely]]
     TRY(wait_for_space(out->id, size, about, deadline, bytes));
   out->loan_open = true;
   if (about.attachment != 0) [[unlikely]]
@@ -168,7 +169,7 @@ Result<> Endpoint::State::wait_for_space(ChannelId id, std::uint32_t size, const
     Sending* const out = find_sending(id); // it may have ended while we waited
     if (out == nullptr) return fail(Code::PeerGone, "channel {} ended while it was full", id.value);
     RingSender& ring = out->channel.ring();
-    const auto outcome = ring.loan(size, about, bytes);
+    const auto outcome = ring.loan(size, about, bytes, spacing_of(*out));
     if (outcome != RingSender::Outcome::Full && armed) ring.disarm();
     switch (outcome) {
     case RingSender::Outcome::Ok: return {};
@@ -221,6 +222,7 @@ std::uint64_t Endpoint::commit(ChannelId channel) {
 std::uint64_t Endpoint::State::commit(Sending& out) {
   ++counters.sent;
   out.loan_open = false;
+  out.sent_at = looks;
   sent_lately = true;
   if (out.more && !out.owes_look) {
     out.owes_look = true;
@@ -255,7 +257,8 @@ Result<std::uint64_t> Endpoint::send(ChannelId channel, const Outgoing& about,
       out != nullptr && !about.durable && about.attachment == 0 &&
       (about.priority == Priority::Normal || out->lane != Lane::Normal)) {
     std::span<std::byte> space;
-    if (out->channel.ring().loan(size, about, space) == RingSender::Outcome::Ok) [[likely]] {
+    if (out->channel.ring().loan(size, about, space, state_->spacing_of(*out)) ==
+        RingSender::Outcome::Ok) [[likely]] {
       copy_payload(space, bytes);
       out->more = about.more;
       out->durable = false;

@@ -36,6 +36,7 @@ struct Sending {
   bool owes_look = false;           // in State::unlooked
   std::uint32_t idle_bells = 0;     // rings for space that nobody waited for
   std::uint32_t answered = 0;       // requests, of Lane::Reply
+  std::uint64_t sent_at = 0;        // State::looks when the last message was sent
   std::uint64_t seen_head = 0;      // at the last look for idle rings
   std::uint64_t returned_head = 0;  // when its memory was given back
 };
@@ -189,6 +190,10 @@ struct Endpoint::State {
   [[nodiscard]] Result<Sending*> lane_beside(Sending& base, Lane lane, Monotonic deadline);
   [[nodiscard]] Result<> lend(ChannelId channel, std::uint32_t size, const Outgoing& about,
                               Monotonic deadline, std::span<std::byte>& bytes);
+  // Messages between which the owner did not look for any are one of many.
+  [[nodiscard]] Spacing spacing_of(const Sending& out) const {
+    return out.sent_at == looks ? Spacing::Close : Spacing::Apart;
+  }
   [[nodiscard]] Result<> wait_for_space(ChannelId id, std::uint32_t size, const Outgoing& about,
                                         Monotonic deadline, std::span<std::byte>& bytes);
   std::uint64_t commit(Sending& out);
@@ -297,6 +302,7 @@ struct Endpoint::State {
   Sending* last_sending = nullptr;
   std::vector<ChannelId> unlooked; // channels that owe a look at their receiver
   bool sent_lately = false;        // since the last look for idle rings
+  std::uint64_t looks = 1;         // times that the owner looked for messages
   IdleLook idle_look = IdleLook::None;
 
   std::unordered_map<std::uint64_t, std::unique_ptr<Receiving>> receiving;

@@ -6,10 +6,10 @@
 //   control memfd  written by the receiver alone, mapped read-only by the sender
 //     [0, 4096)              Control
 //
-// Positions are free-running 64-bit byte counts, multiples of 64; a record lies at position %
+// Positions are free-running 64-bit byte counts, multiples of 16; a record lies at position %
 // capacity. There is no shared head: a record's first word publishes it, and the word after the
 // last record is 0. So a small message moves in one cache line, where a ring with a head index
-// moves two.
+// moves two. How records lie to cache lines is their sender's choice (Spacing in message.hpp).
 #pragma once
 
 #include <algorithm>
@@ -21,8 +21,10 @@
 namespace mohhos::ipc {
 
 inline constexpr std::uint32_t kRingMagic = 0x474E4952; // "RING"
-inline constexpr std::uint32_t kRingVersion = 2;
-inline constexpr std::size_t kLine = 64; // records are aligned to it
+inline constexpr std::uint32_t kRingVersion = 3;
+inline constexpr std::size_t kLine = 64;  // of the cache
+inline constexpr std::size_t kPair = 128; // of lines, which processors fetch together
+inline constexpr std::size_t kGrain = 16; // records begin at its multiples
 inline constexpr std::size_t kHeaderPage = 4096;
 inline constexpr std::uint64_t kMinRing = 4096;
 inline constexpr std::uint64_t kMaxRing = std::uint64_t{1} << 30;
@@ -116,8 +118,9 @@ inline constexpr std::uint8_t kExtended = 0x04;
 inline constexpr std::uint8_t kFailed = 0x08;
 inline constexpr std::uint8_t kCancels = 0x10; // takes back the request with this correlation
 inline constexpr std::uint8_t kDurable = 0x20; // is to be on disk before it is relied upon
+inline constexpr std::uint8_t kApart = 0x40;   // the next record begins at a multiple of kPair
 inline constexpr std::uint8_t kKnownFlags =
-    kPriorityMask | kExtended | kFailed | kCancels | kDurable;
+    kPriorityMask | kExtended | kFailed | kCancels | kDurable | kApart;
 
 struct PublishWord {
   std::uint32_t size = 0;
@@ -137,39 +140,43 @@ struct PublishWord {
     return (flags & kExtended) != 0 ? sizeof(RecordHeader) + sizeof(RecordExtension)
                                     : sizeof(RecordHeader);
   }
-  // Bytes of the whole record, rounded up to lines; cannot overflow, whatever the size says.
-  [[nodiscard]] constexpr std::uint64_t extent() const {
-    return (header_size() + std::uint64_t{size} + (kLine - 1)) & ~std::uint64_t{kLine - 1};
+  [[nodiscard]] constexpr std::uint64_t length() const {
+    return header_size() + std::uint64_t{size};
+  }
+  // Where the next one begins, if this one begins at `position`.
+  [[nodiscard]] constexpr std::uint64_t end(std::uint64_t position) const {
+    const std::uint64_t unit = (flags & kApart) != 0 ? kPair : kGrain;
+    return (position + length() + (unit - 1)) & ~(unit - 1);
   }
 };
 
 // Never 0, and another one on the next lap: a word that an earlier lap left behind is no record.
 // [pure]
 [[nodiscard]] constexpr std::uint16_t tag_of(std::uint64_t position) {
-  const std::uint64_t line = position / kLine;
-  return static_cast<std::uint16_t>(0x8000U | ((line + (line >> 15)) & 0x7FFFU));
+  const std::uint64_t grain = position / kGrain;
+  return static_cast<std::uint16_t>(0x8000U | ((grain + (grain >> 15)) & 0x7FFFU));
 }
 
-// Positions are multiples of a line: this bit is theirs never, and 0 is no position.
+// Positions are multiples of a grain: this bit is theirs never, and 0 is no position.
 inline constexpr std::uint64_t kBuried = 1;
 // Where a receiver begins that finds these words; `capacity` bounds what is believed. [pure]
 [[nodiscard]] constexpr std::uint64_t first_unburied(std::uint64_t tail, std::uint64_t buried,
                                                      std::uint64_t capacity) {
   const std::uint64_t position = buried - kBuried;
-  return buried % kLine == kBuried && position - tail <= capacity ? position : tail;
+  return buried % kGrain == kBuried && position - tail <= capacity ? position : tail;
 }
 
 [[nodiscard]] constexpr bool is_ring_size(std::uint64_t bytes) {
   return bytes >= kMinRing && bytes <= kMaxRing && (bytes & (bytes - 1)) == 0;
 }
 
-// One line always stays free: it holds the 0 that ends the published records.
+// One grain always stays free: it holds the 0 that ends the published records.
 [[nodiscard]] constexpr std::uint64_t largest_payload(std::uint64_t capacity) {
-  return capacity - kLine - sizeof(RecordHeader) - sizeof(RecordExtension);
+  return capacity - kGrain - sizeof(RecordHeader) - sizeof(RecordExtension);
 }
 
 [[nodiscard]] constexpr std::uint64_t message_id(std::uint64_t position) {
-  return position / kLine + 1;
+  return position / kGrain + 1;
 }
 
 // Half octaves from 32 ns on. [pure]

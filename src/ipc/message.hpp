@@ -48,9 +48,15 @@ struct Outgoing {
   std::uint64_t attachment = 0;  // a shared memory that rides along: its number. 0: none
 };
 
+// Where the record behind a message begins. Apart: on lines of its own, where the receiver can wait
+// while nobody writes near it: the quickest way for a message that is waited for (64 B one way on
+// far cores: 330 ns, close 370). Close: right behind, so that each line that travels carries more:
+// for one of many (11 against 14 million messages a second).
+enum class Spacing : std::uint8_t { Apart, Close };
+
 // What a receiver learns: a private copy, checked, that the sender cannot change any more.
 struct MessageInfo {
-  std::uint64_t id = 0; // position / 64 + 1
+  std::uint64_t id = 0; // position / 16 + 1
   MessageType type{};
   Priority priority{};
   bool failed = false;

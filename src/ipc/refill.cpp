@@ -28,7 +28,7 @@ Result<> write_value(int fd, const T& value, std::uint64_t offset) {
 } // namespace
 
 std::uint64_t Refill::extent(std::uint64_t payload) {
-  return (sizeof(RecordHeader) + sizeof(RecordExtension) + payload + kLine - 1) & ~(kLine - 1);
+  return (sizeof(RecordHeader) + sizeof(RecordExtension) + payload + kGrain - 1) & ~(kGrain - 1);
 }
 
 Result<std::uint64_t> Refill::put(const MessageInfo& info, std::span<const std::byte> payload) {
@@ -41,7 +41,7 @@ Result<std::uint64_t> Refill::put(const MessageInfo& info, std::span<const std::
                          .type = static_cast<std::uint8_t>(info.type),
                          .flags = static_cast<std::uint8_t>(static_cast<unsigned>(info.priority) |
                                                             kDurable | (extended ? kExtended : 0))};
-  if (end_ + word.extent() + kLine > capacity_)
+  if (end_ + word.end(end_) - end_ + kGrain > capacity_)
     return fail(Code::Exhausted, "a ring of {} bytes has no more room", capacity_);
   std::vector<std::byte> record(word.header_size() + payload.size());
   const RecordHeader header{.publish = word.pack(), .timestamp_ns = monotonic_ns()};
@@ -53,7 +53,7 @@ Result<std::uint64_t> Refill::put(const MessageInfo& info, std::span<const std::
   if (!payload.empty())
     std::memcpy(record.data() + word.header_size(), payload.data(), payload.size());
   TRY(write_exactly(data_, record, kHeaderPage + end_));
-  end_ += word.extent();
+  end_ = word.end(end_);
   ++count_;
   bytes_ += payload.size();
   return end_;

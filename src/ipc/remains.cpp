@@ -41,6 +41,8 @@ Result<PublishWord> judge(std::uint64_t raw, std::uint64_t position, std::uint64
     breach = Breach::WrongFlags;
   else if (word.size > largest_payload(capacity))
     breach = Breach::TooLong;
+  else if (word.end(position) - position > capacity - kGrain)
+    breach = Breach::Overrun;
   if (breach != Breach::None) return fail(Code::Malformed, "{}", breach_text(breach));
   return word;
 }
@@ -76,15 +78,15 @@ Result<std::optional<Remnant>> parse_record(std::span<const std::byte> bytes,
   }
   const auto payload = bytes.subspan(begin, word.size);
   remnant.payload.assign(payload.begin(), payload.end());
-  remnant.end = position + word.extent();
+  remnant.end = word.end(position);
   return remnant;
 }
 
 Result<Progress> judge_progress(std::uint64_t tail, std::uint64_t begun, std::uint64_t buried,
                                 std::uint64_t capacity) {
-  if (tail % kLine != 0) return fail(Code::Malformed, "{}", breach_text(Breach::TailUnaligned));
+  if (tail % kGrain != 0) return fail(Code::Malformed, "{}", breach_text(Breach::TailUnaligned));
   tail = first_unburied(tail, buried, capacity);
-  if (begun % kLine != 0 || begun - tail > capacity) begun = tail; // nothing that can be believed
+  if (begun % kGrain != 0 || begun - tail > capacity) begun = tail; // nothing that can be believed
   return Progress{tail, begun};
 }
 
@@ -102,6 +104,9 @@ std::optional<Suspect> suspect_after(const Progress& progress, ChannelId channel
 Result<Progress> Remains::progress() const {
   Control control;
   TRY(read_exactly(control_, std::as_writable_bytes(std::span(&control, 1)), 0));
+  if (control.version != kRingVersion)
+    return fail(Code::Incompatible, "the ring is of version {}, not {}", control.version,
+                kRingVersion);
   return judge_progress(control.tail, control.begun, control.buried, capacity_);
 }
 
@@ -120,7 +125,7 @@ Result<std::optional<Remnant>> Remains::at(std::uint64_t position, std::uint64_t
   if (word->size > most)
     return fail(Code::Malformed, "a record of {} bytes, and it had {} before", word->size, most);
   const std::uint64_t offset = position & (capacity_ - 1);
-  std::vector<std::byte> bytes(word->extent());
+  std::vector<std::byte> bytes(word->length());
   const std::uint64_t first = std::min<std::uint64_t>(bytes.size(), capacity_ - offset);
   TRY(read_exactly(data_, std::span(bytes).first(first), kHeaderPage + offset));
   TRY(read_exactly(data_, std::span(bytes).subspan(first), kHeaderPage));

@@ -32,7 +32,7 @@ namespace mohhos::ipc {
 // Which rule a peer broke; the words are in broken_text(). None: it kept them all.
 enum class Breach : std::uint8_t {
   None = 0,
-  TailUnaligned,   // receiver's tail is not a multiple of 64
+  TailUnaligned,   // receiver's tail is not a multiple of 16
   TailBackwards,   // receiver's tail went back
   TailBeyondHead,  // receiver's tail passed what was sent
   WrongTag,        // a record carries the tag of another place or lap
@@ -42,7 +42,7 @@ enum class Breach : std::uint8_t {
   Overrun,         // a record that overlaps one that is not released
   NotAReply,       // something else than a response on a channel for responses
   BellStorm,       // the bell rings again and again, and there is no message
-  OldestUnaligned, // a lossy ring's oldest is not a multiple of 64
+  OldestUnaligned, // a lossy ring's oldest is not a multiple of 16
 };
 
 enum class Loss : std::uint8_t { Never, Oldest };
@@ -68,8 +68,8 @@ public:
 
   // Space for one message, `size` bytes to fill; valid until commit() or the next loan(), which
   // forgets it. Full: the receiver has not released enough (never of a lossy ring). [any]
-  [[nodiscard]] Outcome loan(std::uint32_t size, const Outgoing& about,
-                             std::span<std::byte>& bytes) noexcept;
+  [[nodiscard]] Outcome loan(std::uint32_t size, const Outgoing& about, std::span<std::byte>& bytes,
+                             Spacing spacing = Spacing::Apart) noexcept;
   // Publishes the loan; returns the message's id. The bytes are the receiver's from here on.
   // `more`: the next one follows at once, and may carry the same time: reading the clock costs half
   // as much as the rest. At most eight do, and none after must_wake(). [any]
@@ -108,8 +108,10 @@ private:
   [[nodiscard]] bool make_room(std::uint64_t needed) noexcept;
   void give_up_oldest(std::uint64_t needed) noexcept;
   void zero_ahead() noexcept;
+  void foresee(std::uint64_t extent) noexcept;
   [[nodiscard]] std::uint64_t time_of_next(bool more) noexcept;
-  void count(std::uint32_t size) noexcept;
+  void count(std::uint32_t size, std::uint64_t extent) noexcept;
+  void note_high_water() noexcept;
   [[nodiscard]] std::byte* at(std::uint64_t position) const noexcept {
     return memory_.data + (position & (memory_.capacity - 1));
   }
@@ -122,7 +124,8 @@ private:
   std::uint64_t tail_ = 0;   // as last read: the receiver's own may be ahead of it; of a lossy ring
                              // the oldest record that is whole
   std::uint64_t loaned_ = 0; // the publish word of the open loan, 0: none
-  std::uint64_t zeroed_ = kLine; // bytes from head on in which every line begins with 0
+  std::uint64_t zeroed_ = 0; // bytes from head on in which every line begins with 0
+  std::uint64_t foreseen_ = 0; // one more place that holds a 0, or one that is behind us
   FastClock clock_;
   std::uint64_t time_ns_ = 0;     // of the last message
   std::uint32_t shared_time_ = 0; // messages that may still carry it
@@ -185,8 +188,8 @@ public:
   [[nodiscard]] ReceiverCounters& counters() noexcept { return memory_.control->counters; }
 
 private:
-  [[nodiscard]] Breach judge(const PublishWord& word) const noexcept;
-  void describe(const std::byte* record, const PublishWord& word, View& view) const noexcept;
+  [[nodiscard]] Breach judge(PublishWord word) const noexcept;
+  void describe(const std::byte* record, PublishWord word, View& view) const noexcept;
   [[nodiscard]] bool skip_overwritten() noexcept;
   void count_missed(std::uint64_t number) noexcept;
   [[nodiscard]] const std::byte* at(std::uint64_t position) const noexcept {

@@ -28,7 +28,7 @@ void copy_changing(const std::byte* from, std::vector<std::byte>& to, std::size_
 void RingSender::give_up_oldest(std::uint64_t needed) noexcept {
   while (needed > free_bytes()) {
     const auto* record = reinterpret_cast<const RecordHeader*>(at(tail_));
-    tail_ += PublishWord::unpack(load_relaxed(&record->publish)).extent();
+    tail_ = PublishWord::unpack(load_relaxed(&record->publish)).end(tail_);
   }
   store_relaxed(&memory_.header->oldest, tail_);
   store_store_fence(); // the receiver's skip_overwritten()
@@ -40,7 +40,7 @@ bool RingReceiver::overwritten() const noexcept {
 
 bool RingReceiver::skip_overwritten() noexcept {
   const std::uint64_t oldest = load_acquire(&memory_.header->oldest);
-  if (oldest % kLine != 0) {
+  if (oldest % kGrain != 0) {
     breach_ = Breach::OldestUnaligned;
     return true;
   }
@@ -68,8 +68,7 @@ RingReceiver::Outcome RingReceiver::next_lossy(View& view, std::vector<std::byte
     const std::uint64_t raw = load_acquire(&reinterpret_cast<const RecordHeader*>(record)->publish);
     const PublishWord word = PublishWord::unpack(raw);
     const Breach breach = raw == 0 ? Breach::None : judge(word);
-    if (raw != 0 && breach == Breach::None)
-      copy_changing(record, copy, word.header_size() + word.size);
+    if (raw != 0 && breach == Breach::None) copy_changing(record, copy, word.length());
     load_load_fence();                // the sender's give_up_oldest()
     if (skip_overwritten()) continue; // nothing of what was seen is true any more
     if (raw == 0) return Outcome::Empty;
@@ -78,7 +77,7 @@ RingReceiver::Outcome RingReceiver::next_lossy(View& view, std::vector<std::byte
     describe(copy.data(), word, view);
     count_missed(view.info.correlation);
     view.info.correlation = 0; // was the event's number
-    read_ += word.extent();
+    read_ = word.end(read_);
     view.end = read_;
     view.number = ++taken_;
     return Outcome::Message;

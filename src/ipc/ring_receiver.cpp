@@ -27,7 +27,7 @@ void copy_extension(const std::byte* record, MessageInfo& info) {
 RingReceiver::RingReceiver(const ReceiverMemory& memory) noexcept : memory_(memory) {
   CHECK(is_ring_size(memory.capacity));
   told_ = load_relaxed(&memory_.control->tail); // our own, or that of the process before us
-  if (told_ % kLine != 0) breach_ = Breach::TailUnaligned;
+  if (told_ % kGrain != 0) breach_ = Breach::TailUnaligned;
   tail_ = first_unburied(told_, load_relaxed(&memory_.control->buried), memory_.capacity);
   if (tail_ != told_) store_release(&memory_.control->tail, tail_); // as release() would have
   read_ = again_ = tail_;
@@ -39,17 +39,16 @@ RingReceiver::RingReceiver(const ReceiverMemory& memory) noexcept : memory_(memo
   store_relaxed(&memory_.control->armed, armed_);
 }
 
-Breach RingReceiver::judge(const PublishWord& word) const noexcept {
+Breach RingReceiver::judge(PublishWord word) const noexcept {
   if (word.tag != tag_of(read_)) return Breach::WrongTag;
   if (word.type >= kMessageTypeCount) return Breach::WrongType;
   if ((word.flags & ~kKnownFlags) != 0) return Breach::WrongFlags;
   if (word.size > largest_payload(memory_.capacity)) return Breach::TooLong;
-  if (word.extent() > memory_.capacity - kLine - (read_ - tail_)) return Breach::Overrun;
+  if (word.end(read_) - read_ > memory_.capacity - kGrain - (read_ - tail_)) return Breach::Overrun;
   return Breach::None;
 }
 
-void RingReceiver::describe(const std::byte* record, const PublishWord& word,
-                            View& view) const noexcept {
+void RingReceiver::describe(const std::byte* record, PublishWord word, View& view) const noexcept {
   view.info = {
       .id = message_id(read_),
       .type = static_cast<MessageType>(word.type),
@@ -78,7 +77,7 @@ RingReceiver::Outcome RingReceiver::next(View& view) noexcept {
     view.info.redelivered = true;
     store_relaxed(&counters().redelivered, counters().redelivered + 1);
   }
-  read_ += word.extent();
+  read_ = word.end(read_);
   // The next one's line comes while this one is dealt with: a quarter more messages per second.
   __builtin_prefetch(at(read_));
   view.end = read_;
@@ -93,7 +92,7 @@ bool RingReceiver::ready() const noexcept {
   const std::byte* const record = at(read_);
   const std::uint64_t raw = load_acquire(&header_at(record)->publish);
   // Its second line comes while the way to next() is walked.
-  if (PublishWord::unpack(raw).extent() > kLine) __builtin_prefetch(record + kLine);
+  if (read_ % kLine + PublishWord::unpack(raw).length() > kLine) __builtin_prefetch(record + kLine);
   return raw != 0;
 }
 
@@ -111,7 +110,7 @@ void RingReceiver::note_latency(std::uint64_t ns) noexcept {
 }
 
 bool RingReceiver::must_wake(bool idle) noexcept {
-  const std::uint64_t step = idle ? kLine : memory_.capacity / 8;
+  const std::uint64_t step = idle ? kGrain : memory_.capacity / 8;
   if (((tail_ ^ told_) & ~(step - 1)) == 0) return false;
   told_ = tail_;
   store_load_fence(); // the sender: arm(), fence, refresh_tail()
@@ -134,7 +133,7 @@ void RingReceiver::disarm() noexcept {
 const char* breach_text(Breach breach) noexcept {
   static constexpr std::array kTexts = {
       "no rule was broken",
-      "the receiver's tail is not a multiple of 64",
+      "the receiver's tail is not a multiple of 16",
       "the receiver's tail went back",
       "the receiver's tail passed what was sent",
       "a record carries the tag of another place",
@@ -144,7 +143,7 @@ const char* breach_text(Breach breach) noexcept {
       "a record overlaps one that is not released",
       "something else than a response came on a channel for responses",
       "the bell rings again and again without a message",
-      "a lossy ring's oldest record is not at a multiple of 64",
+      "a lossy ring's oldest record is not at a multiple of 16",
   };
   static_assert(kTexts.size() == static_cast<std::size_t>(Breach::OldestUnaligned) + 1);
   const auto index = static_cast<std::size_t>(breach);

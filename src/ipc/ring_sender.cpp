@@ -1,6 +1,8 @@
 #include "ipc/ring.hpp"
 #include "ipc/shared_word.hpp"
 
+#include <algorithm>
+
 #include "base/check.hpp"
 
 namespace mohhos::ipc {
@@ -11,6 +13,11 @@ constexpr std::uint64_t kZeroAhead = 16 * kLine;
 constexpr std::uint64_t kPage = 4096;
 constexpr std::uint32_t kMessagesPerLook = 8; // at the clock, of those that follow at once
 
+// Bytes from here to where the next line begins. [pure]
+std::uint64_t to_next_line(std::uint64_t position) {
+  return kLine - position % kLine;
+}
+
 std::uint64_t* publish_word(std::byte* record) {
   return &reinterpret_cast<RecordHeader*>(record)->publish;
 }
@@ -19,8 +26,10 @@ bool needs_extension(const Outgoing& about) {
   return (about.correlation | about.deadline_ns | about.event | about.attachment) != 0;
 }
 
-PublishWord word_for(std::uint64_t position, std::uint32_t size, const Outgoing& about) {
+PublishWord word_for(std::uint64_t position, std::uint32_t size, const Outgoing& about,
+                     bool apart) {
   unsigned flags = static_cast<unsigned>(about.priority) & kPriorityMask;
+  if (apart) flags |= kApart;
   if (needs_extension(about)) flags |= kExtended;
   if (about.failed) flags |= kFailed;
   if (about.cancels) flags |= kCancels;
@@ -37,7 +46,7 @@ RingSender::RingSender(const SenderMemory& memory, std::uint32_t generation, Los
   tail_ = load_acquire(&memory_.control->tail); // the receiver's release()
   if (loss_ == Loss::Oldest) tail_ = load_relaxed(&memory_.header->oldest); // our own
   head_ = tail_;
-  if (tail_ % kLine != 0) {
+  if (tail_ % kGrain != 0) {
     breach_ = Breach::TailUnaligned;
     return;
   }
@@ -51,17 +60,20 @@ void RingSender::find_head() noexcept {
   std::uint64_t number = counters().sent;
   for (;;) {
     const PublishWord word = PublishWord::unpack(load_acquire(publish_word(at(head_))));
-    const std::uint64_t room = free_bytes() - kLine;
-    if (word.tag != tag_of(head_) || word.extent() > room) break;
+    const std::uint64_t room = free_bytes() - kGrain;
+    const std::uint64_t end = word.end(head_);
+    if (word.tag != tag_of(head_) || end - head_ > room) break;
     if (loss_ == Loss::Oldest)
       number =
           reinterpret_cast<const RecordExtension*>(at(head_) + sizeof(RecordHeader))->correlation;
-    head_ += word.extent();
+    head_ = end;
   }
   // One that was published and not counted: its number must not be used again.
   if (loss_ == Loss::Oldest) store_relaxed(&counters().sent, number);
   store_relaxed(publish_word(at(head_)), 0);
   store_relaxed(&counters().head, head_);
+  zeroed_ = to_next_line(head_);
+  foreseen_ = head_;
 }
 
 // Not of a lossy ring: what it gives up is its own affair.
@@ -69,7 +81,7 @@ bool RingSender::refresh_tail() noexcept {
   if (loss_ == Loss::Oldest) return true;
   const std::uint64_t tail = load_acquire(&memory_.control->tail); // the receiver's release()
   const std::uint64_t step = tail - tail_;
-  if (tail % kLine != 0)
+  if (tail % kGrain != 0)
     breach_ = Breach::TailUnaligned;
   else if (step > head_ - tail_)
     breach_ = static_cast<std::int64_t>(step) < 0 ? Breach::TailBackwards : Breach::TailBeyondHead;
@@ -95,19 +107,24 @@ RingSender::Pages RingSender::spare_pages() noexcept {
 
 bool RingSender::make_room(std::uint64_t needed) noexcept {
   if (!refresh_tail()) return false;
+  note_high_water();
   if (needed > free_bytes() && loss_ == Loss::Oldest) give_up_oldest(needed);
   return needed <= free_bytes();
 }
 
 RingSender::Outcome RingSender::loan(std::uint32_t size, const Outgoing& about,
-                                     std::span<std::byte>& bytes) noexcept {
+                                     std::span<std::byte>& bytes, Spacing spacing) noexcept {
   if (breach_ != Breach::None) return Outcome::Broken;
-  if (loaned_ != 0) zeroed_ = kLine; // a loan that was filled and forgotten lies over the zeros
+  if (loaned_ != 0) { // one that was filled and forgotten lies over the zeros
+    zeroed_ = to_next_line(head_);
+    foreseen_ = head_;
+  }
   loaned_ = 0;
   if (size > largest_payload(memory_.capacity)) return Outcome::TooLarge;
-  PublishWord word = word_for(head_, size, about);
-  if (loss_ == Loss::Oldest) word.flags |= kExtended; // for the event's number
-  const std::uint64_t needed = word.extent() + kLine; // and the 0 behind it
+  const bool apart = spacing == Spacing::Apart && size <= memory_.capacity / 4;
+  PublishWord word = word_for(head_, size, about, apart);
+  if (loss_ == Loss::Oldest) word.flags |= kExtended;            // for the event's number
+  const std::uint64_t needed = word.end(head_) - head_ + kGrain; // and the 0 behind it
   if (needed > free_bytes() && !make_room(needed))
     return breach_ == Breach::None ? Outcome::Full : Outcome::Broken;
   std::byte* const record = at(head_);
@@ -137,20 +154,19 @@ std::uint64_t RingSender::commit(bool more) noexcept {
   CHECK(loaned_ != 0);
   const std::uint64_t position = head_;
   const PublishWord word = PublishWord::unpack(loaned_);
-  const std::uint64_t extent = word.extent();
   std::byte* const record = at(position);
   reinterpret_cast<RecordHeader*>(record)->timestamp_ns = time_of_next(more);
-  head_ += extent;
-  if (extent < zeroed_) {
-    zeroed_ -= extent;
-  } else {
-    store_relaxed(publish_word(at(head_)), 0);
-    zeroed_ = kLine;
-  }
+  head_ = word.end(position);
+  const std::uint64_t extent = head_ - position;
+  // Inside a line it is the line that the payload ends in, and ours already.
+  const bool is_zero = extent < zeroed_ ? head_ % kLine == 0 : head_ == foreseen_;
+  if (!is_zero) store_relaxed(publish_word(at(head_)), 0);
+  zeroed_ = extent < zeroed_ ? zeroed_ - extent : to_next_line(head_);
   store_release(publish_word(record), loaned_); // the receiver's next()
   loaned_ = 0;
   zero_ahead();
-  count(word.size);
+  if (extent >= kZeroAhead) foresee(extent);
+  count(word.size, extent);
   return message_id(position);
 }
 
@@ -167,17 +183,28 @@ void RingSender::zero_ahead() noexcept {
     store_relaxed(publish_word(at(head_ + zeroed_)), 0);
 }
 
+// The next one may be as long as this one was: then its 0 is there when it is published.
+void RingSender::foresee(std::uint64_t extent) noexcept {
+  if (extent >= free_bytes()) return;
+  foreseen_ = head_ + extent;
+  store_relaxed(publish_word(at(foreseen_)), 0);
+}
+
 // High water: our idea of the tail is old, so a mark that seems to rise is looked at once more; in
-// steps of a sixteenth of the ring, because each look fetches the receiver's line.
-void RingSender::count(std::uint32_t size) noexcept {
+// steps of a sixteenth of the ring or of eight messages, because each look fetches the receiver's
+// line, and makes it wait for that line with its next message.
+void RingSender::count(std::uint32_t size, std::uint64_t extent) noexcept {
   SenderCounters& mine = counters();
   store_relaxed(&mine.head, head_);
   store_relaxed(&mine.sent, mine.sent + 1);
   store_relaxed(&mine.bytes, mine.bytes + size);
-  if (head_ - tail_ <= mine.high_water + memory_.capacity / 16) [[likely]]
+  if (head_ - tail_ <= mine.high_water + std::max(memory_.capacity / 16, 8 * extent)) [[likely]]
     return;
-  if (refresh_tail() && head_ - tail_ > mine.high_water)
-    store_relaxed(&mine.high_water, head_ - tail_);
+  if (refresh_tail()) note_high_water();
+}
+
+void RingSender::note_high_water() noexcept {
+  if (head_ - tail_ > counters().high_water) store_relaxed(&counters().high_water, head_ - tail_);
 }
 
 bool RingSender::must_wake() noexcept {

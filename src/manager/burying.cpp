@@ -154,7 +154,7 @@ void Manager::Parts::bury_unread(const Plugin& plugin, std::string_view reason) 
       const auto word = remains->word_at(at);
       if (!word || !*word) break;
       const std::uint64_t position = at;
-      at += (*word)->extent();
+      at = (*word)->end(position);
       if (!is_worth_keeping(**word)) continue;
       // The journal has it, for the next that is loaded under this name.
       const bool durable = ((*word)->flags & ipc::kDurable) != 0;

@@ -143,7 +143,7 @@ void Journal::Worker::commit() {
 }
 
 Result<> Journal::Worker::read_on(Ring& ring, std::uint64_t upto) {
-  if (upto % ipc::kLine != 0) return fail(Code::Invalid, "{} is no place between records", upto);
+  if (upto % ipc::kGrain != 0) return fail(Code::Invalid, "{} is no place between records", upto);
   const ipc::Remains remains(ring.fds.data.get(), ring.fds.control.get(), ring.fds.info.ring_bytes);
   if (ring.read >= upto) return {};
   TRY(const ipc::Progress progress, remains.progress());
@@ -165,7 +165,7 @@ Result<> Journal::Worker::take_record(Ring& ring, const ipc::Remains& remains,
   auto word = remains.word_at(position);
   const bool durable = word && *word && ((*word)->flags & ipc::kDurable) != 0;
   if (word && *word && !durable) {
-    ring.read = position + (*word)->extent();
+    ring.read = (*word)->end(position);
     return {};
   }
   Result<std::optional<ipc::Remnant>> record = std::nullopt;

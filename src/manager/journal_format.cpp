@@ -217,7 +217,7 @@ Result<LogInfo> parse_open(std::span<const std::byte> body) {
 Result<JournalMessage> parse_message(std::span<const std::byte> body) {
   const auto message = Reader(body).at<MessageBody>(0);
   if (!message) return wrong("Message", "size");
-  if (message->begin % ipc::kLine != 0 || message->end % ipc::kLine != 0 ||
+  if (message->begin % ipc::kGrain != 0 || message->end % ipc::kGrain != 0 ||
       message->end <= message->begin || message->end - message->begin > ipc::kMaxRing)
     return wrong("Message", "place");
   if (message->type >= ipc::kMessageTypeCount) return wrong("Message", "type");

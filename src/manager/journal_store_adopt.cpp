@@ -29,7 +29,7 @@ std::vector<Leftovers> JournalStore::leftovers(std::string_view receiver,
     group.logs.push_back(id);
     group.messages += log.kept.size();
     group.ring_bytes = std::max(group.ring_bytes, log.info.ring_bytes);
-    std::uint64_t& room = rooms.try_emplace(&group, ipc::kLine).first->second;
+    std::uint64_t& room = rooms.try_emplace(&group, ipc::kGrain).first->second;
     for (const Kept& kept : log.kept) room += ipc::Refill::extent(kept.size);
   }
   std::vector<Leftovers> all;

@@ -50,7 +50,9 @@ void send_some(Memory& memory) {
                     1);
   for (const std::uint32_t size : {0U, 48U, 500U, 4000U}) {
     std::span<std::byte> space;
-    if (sender.loan(size, {.correlation = size}, space) != RingSender::Outcome::Ok) continue;
+    if (sender.loan(size, {.correlation = size}, space,
+                    size % 2 != 0 ? Spacing::Close : Spacing::Apart) != RingSender::Outcome::Ok)
+      continue;
     std::ranges::fill(space, std::byte{1});
     sender.commit();
   }

@@ -19,14 +19,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto progress = judge_progress(words[0], words[1], words[2], kCapacity);
   if (progress) {
     CHECK(progress->begun - progress->tail <= kCapacity);
-    CHECK(progress->tail % kLine == 0 && progress->begun % kLine == 0);
+    CHECK(progress->tail % kGrain == 0 && progress->begun % kGrain == 0);
   }
-  const std::uint64_t position = words[3] & ~std::uint64_t{kLine - 1};
+  const std::uint64_t position = words[3] & ~std::uint64_t{kGrain - 1};
   const auto rest = std::as_bytes(std::span(data + sizeof words, size - sizeof words));
   const auto record = parse_record(rest, position, kCapacity);
   if (!record || !*record) return 0;
   CHECK((*record)->payload.size() <= rest.size());
   CHECK((*record)->payload.size() == (*record)->info.size);
-  CHECK((*record)->end - position >= kLine && (*record)->end - position <= kCapacity - kLine);
+  CHECK((*record)->end - position >= kGrain && (*record)->end - position <= kCapacity - kGrain);
   return 0;
 }

@@ -145,7 +145,9 @@ private:
 
 inline bool send_one(ipc::SendingChannel& sender, std::uint64_t number, bool more = false) {
   std::span<std::byte> space;
-  if (sender.ring().loan(size_of(number), about(number), space) != ipc::RingSender::Outcome::Ok)
+  const auto spacing = number % 2 != 0 ? ipc::Spacing::Close : ipc::Spacing::Apart;
+  if (sender.ring().loan(size_of(number), about(number), space, spacing) !=
+      ipc::RingSender::Outcome::Ok)
     return false;
   fill(space, number);
   sender.commit(more);

@@ -103,7 +103,8 @@ private:
 
   static Sent send_to(RingSender& ring, std::uint32_t size) {
     std::span<std::byte> space;
-    const Sent outcome = ring.loan(size, {}, space);
+    const Sent outcome =
+        ring.loan(size, {}, space, size % 2 != 0 ? Spacing::Close : Spacing::Apart);
     if (outcome != Sent::Ok) return outcome;
     std::memset(space.data(), 7, space.size());
     ring.commit();

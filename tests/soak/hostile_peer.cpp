@@ -57,10 +57,10 @@ void scribble(const Writable& memory, Random& random) {
   const std::uint64_t x = random();
   volatile std::uint64_t* const control = memory.control_words();
   volatile std::uint64_t* const data = memory.data_words();
-  const std::uint64_t tail = control[kTail] & ~std::uint64_t{kLine - 1};
+  const std::uint64_t tail = control[kTail] & ~std::uint64_t{kGrain - 1};
   switch (x & 15) {
-  case 0: control[kTail] = x & ~std::uint64_t{63}; break; // jump
-  case 1: control[kTail] = tail - kLine; break;           // rewind
+  case 0: control[kTail] = x & ~std::uint64_t{15}; break; // jump
+  case 1: control[kTail] = tail - kGrain; break;          // rewind
   case 2: control[kTail] = x; break;
   case 3: control[kTail + 1 + (x >> 8) % 16] = x; break; // begun, armed, counters
   case 4: data[8 + (x >> 8) % 24] = x; break;            // waiting, oldest, counters
@@ -69,12 +69,12 @@ void scribble(const Writable& memory, Random& random) {
   case 7: data[kHeaderPage / 8 + (x >> 8) % (kCapacity / 8)] = x; break; // payload
   default: {
     // A record where the receiver will look next, and of any size.
-    const std::uint64_t position = tail + (x >> 8 & 7) * kLine;
+    const std::uint64_t position = tail + (x >> 8 & 7) * kGrain;
     const PublishWord word{
         .size = static_cast<std::uint32_t>(x >> 40 & ((x & 32) != 0 ? 0xFF : 0x1FFF)),
         .tag = tag_of(position),
         .type = static_cast<std::uint8_t>(x >> 20 & 7),
-        .flags = static_cast<std::uint8_t>(x >> 24 & 0x1F)};
+        .flags = static_cast<std::uint8_t>(x >> 24 & 0x5F)};
     data[(kHeaderPage + (position & (kCapacity - 1))) / 8] = word.pack();
   }
   }
@@ -82,7 +82,7 @@ void scribble(const Writable& memory, Random& random) {
 
 // A peer as it should be, but for what it does with payloads that it has published.
 void behave(const Writable& in, const Writable& out, const std::atomic<bool>& attack) {
-  // Its mapping is not doubled: its messages are one line each.
+  // Its mapping is not doubled: its messages do not cross the end.
   Random random;
   const auto sender = [&] {
     return RingSender({.header = reinterpret_cast<DataHeader*>(in.data.data()),

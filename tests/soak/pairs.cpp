@@ -18,10 +18,11 @@ using Sent = RingSender::Outcome;
 using Got = RingReceiver::Outcome;
 
 constexpr std::uint64_t kCapacity = 4096;
-constexpr std::int64_t kLines = kCapacity / kLine;
+constexpr std::uint64_t kRecord = 2 * kGrain; // of 8 bytes, with its header
+constexpr std::int64_t kRecords = kCapacity / kRecord;
 // Where the counters start: the beginning, just below 2^32, just below 2^64.
-constexpr std::uint64_t kStarts[] = {0, (std::uint64_t{1} << 32) - 5 * kLine,
-                                     0 - std::uint64_t{5} * kLine};
+constexpr std::uint64_t kStarts[] = {0, (std::uint64_t{1} << 32) - 5 * kGrain,
+                                     0 - std::uint64_t{5} * kGrain};
 
 struct Tally {
   std::uint64_t pairs = 0;
@@ -40,10 +41,11 @@ struct Verdict {
 };
 
 // What a sender must say that has sent up to `head`, has seen `seen` and now finds `tail`; for a
-// loan of one line. In 128 bits, where nothing wraps.
+// loan of 8 bytes. In 128 bits, where nothing wraps.
 Verdict expected(std::uint64_t seen, std::uint64_t head, std::uint64_t tail) {
-  if (kCapacity - (head - seen) >= 2 * kLine) return {Sent::Ok, Breach::None}; // does not look
-  if (tail % kLine != 0) return {Sent::Broken, Breach::TailUnaligned};
+  if (kCapacity - (head - seen) >= kRecord + kGrain)
+    return {Sent::Ok, Breach::None}; // does not look
+  if (tail % kGrain != 0) return {Sent::Broken, Breach::TailUnaligned};
   const Wide whole = Wide{1} << 64;
   // The nearest of the positions that are `tail` modulo 2^64.
   Wide distance = Wide{tail} - Wide{seen};
@@ -52,27 +54,28 @@ Verdict expected(std::uint64_t seen, std::uint64_t head, std::uint64_t tail) {
   const auto sent = static_cast<Wide>(head - seen);
   if (distance < 0) return {Sent::Broken, Breach::TailBackwards};
   if (distance > sent) return {Sent::Broken, Breach::TailBeyondHead};
-  return {sent - distance + 2 * kLine <= kCapacity ? Sent::Ok : Sent::Full, Breach::None};
+  return {sent - distance + kRecord + kGrain <= kCapacity ? Sent::Ok : Sent::Full, Breach::None};
 }
 
 class Pairs {
 public:
   explicit Pairs(Report& report) : report_(report) {}
 
-  // A sender at `start` that fills `lines` lines and then finds the receiver's tail at `tail`.
-  void judge_tail(std::uint64_t start, std::int64_t lines, std::uint64_t tail) {
+  // A sender at `start` that fills `records` records in and then finds the receiver's tail at
+  // `tail`.
+  void judge_tail(std::uint64_t start, std::int64_t records, std::uint64_t tail) {
     ring_.control()->tail = start;
     *ring_.word(start) = 0;
     RingSender sender = ring_.sender();
     std::span<std::byte> space;
-    for (std::int64_t i = 0; i < lines; ++i)
-      if (sender.loan(8, {}, space) == Sent::Ok) sender.commit();
+    for (std::int64_t i = 0; i < records; ++i)
+      if (sender.loan(8, {}, space, Spacing::Close) == Sent::Ok) sender.commit();
     ring_.control()->tail = tail;
     const Verdict right = expected(start, sender.head(), tail);
-    const Sent outcome = sender.loan(8, {}, space);
+    const Sent outcome = sender.loan(8, {}, space, Spacing::Close);
     if (outcome != right.outcome || sender.breach() != right.breach) {
       ++tally.wrong;
-      report_.note(fmt::format("start {:#x}, {} lines, tail {:#x}: {}", start, lines, tail,
+      report_.note(fmt::format("start {:#x}, {} records, tail {:#x}: {}", start, records, tail,
                                breach_text(sender.breach())));
     }
     if (outcome == Sent::Ok) {
@@ -83,39 +86,40 @@ public:
 
   void all_pairs() {
     for (const std::uint64_t start : kStarts)
-      for (std::int64_t lines = 0; lines < kLines; ++lines)
-        for (std::int64_t at = -2 * kLines; at <= 2 * kLines; ++at) {
-          const std::uint64_t tail = start + static_cast<std::uint64_t>(at) * kLine;
-          judge_tail(start, lines, tail);
-          judge_tail(start, lines, tail + 1 + static_cast<std::uint64_t>(lines) % 63);
+      for (std::int64_t records = 0; records < kRecords; ++records)
+        for (std::int64_t at = -2 * kRecords; at <= 2 * kRecords; ++at) {
+          const std::uint64_t tail = start + static_cast<std::uint64_t>(at) * kGrain;
+          judge_tail(start, records, tail);
+          judge_tail(start, records, tail + 1 + static_cast<std::uint64_t>(records) % 15);
           tally.pairs += 2;
         }
   }
 
   // Any tail, to a sender that has a full ring, and to a successor that walks from it.
   void random_tail() {
-    const std::uint64_t start = random_() & ~std::uint64_t{kLine - 1};
+    const std::uint64_t start = random_() & ~std::uint64_t{kGrain - 1};
     std::uint64_t tail = random_() >> (random_() % 64);
-    if (tail % 4 != 0) tail &= ~std::uint64_t{kLine - 1};
+    if (tail % 4 != 0) tail &= ~std::uint64_t{kGrain - 1};
     if (tail % 3 == 0) tail = start + (tail & 0x1FFF) - 0x1000;
     ring_.control()->tail = start;
     *ring_.word(start) = 0;
     RingSender sender = ring_.sender();
     std::span<std::byte> space;
-    if (sender.loan(3900, {}, space) == Sent::Ok) sender.commit();
+    if (sender.loan(3900, {}, space, Spacing::Close) == Sent::Ok) sender.commit();
     ring_.control()->tail = tail;
     const Verdict right = expected(start, sender.head(), tail);
-    if (sender.loan(8, {}, space) != right.outcome || sender.breach() != right.breach)
+    if (sender.loan(8, {}, space, Spacing::Close) != right.outcome ||
+        sender.breach() != right.breach)
       ++tally.wrong;
     const RingSender successor = ring_.sender();
-    if (successor.breach() == Breach::None && successor.head() - tail > kCapacity - kLine)
+    if (successor.breach() == Breach::None && successor.head() - tail > kCapacity - kGrain)
       ++tally.outside;
     ++tally.random_tails;
   }
 
   // Any publish word at any place, beside any tail and begun of the receiver before.
   void random_word() {
-    const std::uint64_t tail = random_() & ~std::uint64_t{kLine - 1};
+    const std::uint64_t tail = random_() & ~std::uint64_t{kGrain - 1};
     ring_.control()->tail = tail;
     ring_.control()->begun = random_() % 2 != 0 ? random_() : tail + random_() % 8192;
     RingReceiver receiver = ring_.receiver();
@@ -126,9 +130,10 @@ public:
     *ring_.word(tail) = word.pack();
     View view;
     const Got outcome = receiver.next(view);
+    const Wide unit = (word.flags & kApart) != 0 ? kPair : kGrain;
+    const Wide end = (Wide{tail} + word.header_size() + word.size + unit - 1) / unit * unit;
     const bool fits = word.tag == tag_of(tail) && word.type < kMessageTypeCount &&
-                      (word.flags & ~kKnownFlags) == 0 &&
-                      word.header_size() + word.size + kLine <= kCapacity &&
+                      (word.flags & ~kKnownFlags) == 0 && end - Wide{tail} + kGrain <= kCapacity &&
                       word.size <= largest_payload(kCapacity);
     const Got right = word.pack() == 0 ? Got::Empty : fits ? Got::Message : Got::Broken;
     if (outcome != right) ++tally.wrong;
@@ -142,7 +147,7 @@ public:
   // Numbered messages through a ring whose counters start just below a limit.
   void cross(std::uint64_t start) {
     ring_.control()->tail = ring_.control()->begun = start;
-    for (std::uint64_t line = 0; line < kCapacity; line += kLine) *ring_.word(line) = 0;
+    for (std::uint64_t grain = 0; grain < kCapacity; grain += kGrain) *ring_.word(grain) = 0;
     RingSender sender = ring_.sender();
     RingReceiver receiver = ring_.receiver();
     std::uint64_t sent = 0;
@@ -150,7 +155,8 @@ public:
     View view;
     for (std::uint64_t received = 0; received < 1000;) {
       const auto size = static_cast<std::uint32_t>(8 + sent * 37 % 900);
-      const bool moved = sender.loan(size, {}, space) == Sent::Ok;
+      const auto spacing = random_() % 2 != 0 ? Spacing::Close : Spacing::Apart;
+      const bool moved = sender.loan(size, {}, space, spacing) == Sent::Ok;
       if (moved) {
         std::memcpy(space.data(), &sent, sizeof sent);
         sender.commit();
@@ -192,7 +198,7 @@ int soak(double seconds) {
   const auto began = Clock::now();
   pairs.all_pairs();
   for (const std::uint64_t start : kStarts)
-    for (int i = 0; i < 20; ++i) pairs.cross(start - static_cast<std::uint64_t>(i) * kLine);
+    for (int i = 0; i < 20; ++i) pairs.cross(start - static_cast<std::uint64_t>(i) * kGrain);
   do {
     for (int i = 0; i < kRandom; ++i) {
       pairs.random_tail();

@@ -64,7 +64,7 @@ int most(const std::map<std::uintptr_t, int>& loads) {
 std::uint64_t naive_pop(const std::byte* record) {
   const auto* publish = reinterpret_cast<const std::uint64_t*>(record);
   if (PublishWord::unpack(__atomic_load_n(publish, __ATOMIC_ACQUIRE)).size > kCapacity) return 0;
-  return PublishWord::unpack(__atomic_load_n(publish, __ATOMIC_RELAXED)).extent();
+  return PublishWord::unpack(__atomic_load_n(publish, __ATOMIC_RELAXED)).length();
 }
 
 struct Tally {
@@ -109,12 +109,13 @@ int soak(double seconds) {
     for (int i = 0; i < 20'000; ++i, ++messages) {
       Outgoing about{};
       if (i % 3 == 0) about.correlation = 1;
+      const auto spacing = i % 2 != 0 ? Spacing::Close : Spacing::Apart;
       std::span<std::byte> space;
       const auto size = static_cast<std::uint32_t>(random() % 3000);
       // The receiver's words, as the sender loads them.
       // Its own idea of the tail does for most messages: then it loads nothing.
       const auto loaning = loads_of(&memory.control, sizeof memory.control,
-                                    [&] { (void)sender.loan(size, about, space); });
+                                    [&] { (void)sender.loan(size, about, space, spacing); });
       if (!loaning.empty()) note(tally, report, "loan", loaning);
       const auto sending =
           loads_of(&memory.control, sizeof memory.control, [&] { sender.commit(); });

@@ -11,7 +11,7 @@ struct sync_record {
 
 static int sync_one(const struct ring* ring) {
   const struct sync_record record = {
-      {2, kSync, 0, sizeof record, ++link_sequence}, ring->channel, 64};
+      {2, kSync, 0, sizeof record, ++link_sequence}, ring->channel, 16};
   if (send(3, &record, sizeof record, MSG_NOSIGNAL) < 0) return 0;
   for (;;) {
     struct {

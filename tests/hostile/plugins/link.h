@@ -132,8 +132,8 @@ UNUSED static void close_ring(struct ring* ring, uint32_t reason) {
 
 // A publish word for the record at this place.
 UNUSED static uint64_t word_at(uint64_t position, uint32_t size, uint32_t type, uint32_t flags) {
-  const uint64_t lap = position / 64;
-  const uint64_t tag = 0x8000u | ((lap + (lap >> 15)) & 0x7FFFu);
+  const uint64_t grain = position / 16;
+  const uint64_t tag = 0x8000u | ((grain + (grain >> 15)) & 0x7FFFu);
   return size | tag << 32 | (uint64_t)type << 48 | (uint64_t)flags << 56;
 }
 

@@ -41,7 +41,7 @@ static void attack(void) {
   // A thousand messages that name what did not come with them.
   for (uint64_t position = 0; position < 64000; position += 64) {
     *(volatile uint64_t*)(ring.data + position + 40) = numbers[position / 64 % made] + position % 3;
-    *(volatile uint64_t*)(ring.data + position) = word_at(position, 8, 7, 1 | 4);
+    *(volatile uint64_t*)(ring.data + position) = word_at(position, 16, 7, 1 | 4);
   }
   ring_bell(&ring);
   for (unsigned i = 0; i < 5000; ++i) ask_to_release(ring.channel, i, i);

@@ -15,7 +15,7 @@ static void attack(void) {
     record[2] = 1 + round;                                // correlation
     record[3] = round % 3 == 0 ? 1 : UINT64_MAX;          // deadline: long ago, never
     record[4] = UINT32_MAX;                               // of a generation that does not exist
-    record[0] = word_at(position, 0, 3, 1 | 4 | cancels); // DataRequest, normal, extended
+    record[0] = word_at(position, 16, 3, 1 | 4 | cancels); // DataRequest, normal, extended
     if (round % 64 == 0) ring_bell(&ring);
   }
   ring_bell(&ring);

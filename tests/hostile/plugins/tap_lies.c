@@ -36,10 +36,10 @@ static int find_ring(struct ring* ring) {
 static uint64_t copy(const struct ring* ring, uint64_t position, struct tap_header header) {
   unsigned char* const record = ring->data + position;
   memcpy(record + 16, &header, sizeof header);
-  *(volatile uint64_t*)(record + 128) = 0;
+  *(volatile uint64_t*)(record + 112) = 0;
   *(volatile uint64_t*)record = word_at(position, sizeof header, 7, 1);
   ring_bell(ring);
-  return position + 128;
+  return position + 112;
 }
 
 static int32_t work(void* self) {

@@ -12,7 +12,7 @@ static void attack(void) {
   for (; round < 40; ++round) {
     if (!open_ring(&ring, kNormal, 65536)) break;
     for (uint64_t position = 0; position + 128 <= ring.capacity; position += 64)
-      *(volatile uint64_t*)(ring.data + position) = word_at(position, 8, 7, 1);
+      *(volatile uint64_t*)(ring.data + position) = word_at(position, 48, 7, 1);
     ring_bell(&ring);
     if (madvise(ring.header, 4096 + ring.capacity, MADV_REMOVE) == 0) ++holes;
     ring_bell(&ring);

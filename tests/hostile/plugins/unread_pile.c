@@ -11,7 +11,7 @@ static void attack(void) {
     if (!open_ring_to("hoarder", &ring, lane, kRing)) continue;
     // From behind, so that the first word publishes them all.
     for (uint64_t at = kRing - 64; at != 0; at -= 64, ++messages) {
-      const uint64_t word = word_at(at - 64, 0, 7, lane);
+      const uint64_t word = word_at(at - 64, 48, 7, lane);
       __atomic_store_n((uint64_t*)(void*)(ring.data + at - 64), word, __ATOMIC_RELEASE);
     }
     ring_bell(&ring);

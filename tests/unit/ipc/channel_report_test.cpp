@@ -82,7 +82,7 @@ TEST(ChannelReport, CountsOfALossyRingWhatIsStillThere) {
   counters.data.oldest = 10 * kRing - 4 * 128;
   const ChannelReport seen = report(counters, Lane::Lossy);
   EXPECT_EQ(seen.depth_bytes, 4U * 128);
-  EXPECT_EQ(seen.depth, 8U); // the receiver has not counted yet what it missed: no more than fit
+  EXPECT_EQ(seen.depth, 32U); // the receiver has not counted yet what it missed: no more than fit
   EXPECT_EQ(seen.doubt, "");
 }
 
@@ -96,7 +96,7 @@ TEST(ChannelReport, SurvivesAnyBytes) {
     const ChannelReport seen = report_of(counters, kRing, static_cast<Lane>(random() % 7), 1);
     ASSERT_LE(seen.acknowledged, seen.sent);
     ASSERT_LE(seen.depth_bytes, kRing);
-    ASSERT_LE(seen.depth, kRing / 64);
+    ASSERT_LE(seen.depth, kRing / kGrain);
     ASSERT_LE(seen.latency_p50_ns, seen.latency_p99_ns);
     ASSERT_LE(seen.latency_p99_ns, seen.latency_p999_ns);
   }
@@ -143,7 +143,7 @@ TEST(ChannelReport, AgreesWithARealRing) {
   EXPECT_EQ(seen.bytes, 600U);
   EXPECT_EQ(seen.acknowledged, 12U);
   EXPECT_EQ(seen.depth, 18U);
-  EXPECT_EQ(seen.depth_bytes, 18U * 64);
+  EXPECT_EQ(seen.depth_bytes, 18U * kPair);
   EXPECT_EQ(seen.latency_p50_ns, 128U);
   EXPECT_EQ(seen.doubt, "");
 }

@@ -26,8 +26,8 @@ TEST_F(EndpointTest, SyncAsksForEveryLaneThatHasSomethingNew) {
   ASSERT_TRUE(a->sync(channel, soon()));
   ASSERT_EQ(board.syncs().size(), 2U);
   EXPECT_EQ(board.syncs()[0].channel_id, channel.value);
-  EXPECT_EQ(board.syncs()[0].upto, 128U); // behind the durable one, not behind the last
-  EXPECT_EQ(board.syncs()[1].upto, 64U);
+  EXPECT_EQ(board.syncs()[0].upto, 128U + 32); // behind the durable one, not behind the last
+  EXPECT_EQ(board.syncs()[1].upto, 128U);
   ASSERT_TRUE(a->sync(soon())); // nothing new
   EXPECT_EQ(board.syncs().size(), 2U);
 }

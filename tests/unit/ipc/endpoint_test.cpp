@@ -48,6 +48,24 @@ TEST_F(EndpointTest, NothingIsReceivedBeforeItWasSent) {
   b->release(**third);
 }
 
+TEST_F(EndpointTest, MessagesBetweenWhichTheirSenderDoesNotLookForAnyShareLines) {
+  auto a = open(plugin(1, "a"));
+  auto b = open(plugin(2, "b"));
+  const ChannelId channel = channel_to(*a, "b");
+  const auto place = [&] {
+    return (*a->send(channel, {}, bytes_of("hello"), soon()) - 1) * kGrain; // of its record
+  };
+  EXPECT_EQ(place(), 0U);
+  EXPECT_EQ(place(), kPair); // the first lies apart: nothing was sent just before it
+  EXPECT_EQ(place(), kPair + 32);
+  (void)a->receive(kNoWait);
+  EXPECT_EQ(place(), kPair + 64);
+  (void)a->receive(kNoWait);
+  EXPECT_EQ(place(), 2 * kPair); // behind one that was sent after a look
+  EXPECT_EQ(place(), 3 * kPair);
+  for (int i = 0; i < 6; ++i) EXPECT_EQ(take(*b), "hello");
+}
+
 TEST_F(EndpointTest, OpensAChannelOnceAndSaysWhyItCannot) {
   const auto a = open(plugin(1, "a"));
   const auto b = open(plugin(2, "b"));

@@ -15,8 +15,8 @@ TEST(Layout, APublishWordSurvivesPackingAndUnpacking) {
 }
 
 TEST(Layout, NoPublishedWordIsEverZero) {
-  for (std::uint64_t line = 0; line < 200'000; ++line) ASSERT_NE(tag_of(line * kLine), 0);
-  EXPECT_NE(tag_of(0 - std::uint64_t{kLine}), 0);
+  for (std::uint64_t grain = 0; grain < 200'000; ++grain) ASSERT_NE(tag_of(grain * kGrain), 0);
+  EXPECT_NE(tag_of(0 - std::uint64_t{kGrain}), 0);
 }
 
 TEST(Layout, ATagDiffersFromThatOfTheLapBeforeInEveryRingSize) {
@@ -27,20 +27,26 @@ TEST(Layout, ATagDiffersFromThatOfTheLapBeforeInEveryRingSize) {
             << capacity << ' ' << position;
 }
 
-TEST(Layout, TheExtentOfAnyLengthNeitherOverflowsNorIsShorterThanTheRecord) {
+TEST(Layout, TheEndOfAnyLengthNeitherOverflowsNorLiesInsideTheRecord) {
   for (const std::uint32_t size :
        {0U, 1U, 47U, 48U, 49U, 4095U, 0x7FFFFFFFU, 0x80000000U, 0xFFFFFFFEU, 0xFFFFFFFFU})
-    for (const std::uint8_t flags : {std::uint8_t{0}, kExtended}) {
-      const PublishWord word{.size = size, .flags = flags};
-      EXPECT_GE(word.extent(), std::uint64_t{size} + word.header_size());
-      EXPECT_LT(word.extent(), std::uint64_t{size} + word.header_size() + kLine);
-      EXPECT_EQ(word.extent() % kLine, 0U);
-    }
+    for (const std::uint8_t flags : {std::uint8_t{0}, kExtended})
+      for (const std::uint64_t position :
+           {std::uint64_t{0}, std::uint64_t{5} * kGrain, 0 - std::uint64_t{kGrain}}) {
+        const PublishWord close{.size = size, .flags = flags};
+        EXPECT_GE(close.end(position) - position, std::uint64_t{size} + close.header_size());
+        EXPECT_LT(close.end(position) - position, close.length() + kGrain);
+        EXPECT_EQ(close.end(position) % kGrain, 0U);
+        const PublishWord apart{.size = size, .flags = static_cast<std::uint8_t>(flags | kApart)};
+        EXPECT_GE(apart.end(position) - position, apart.length());
+        EXPECT_LT(apart.end(position) - position, apart.length() + kPair);
+        EXPECT_EQ(apart.end(position) % kPair, 0U);
+      }
 }
 
 TEST(Layout, AMessageOf48BytesIsOneCacheLine) {
-  EXPECT_EQ((PublishWord{.size = 48}.extent()), kLine);
-  EXPECT_EQ((PublishWord{.size = 49}.extent()), 2 * kLine);
+  EXPECT_EQ(PublishWord{.size = 48}.end(0), kLine);
+  EXPECT_EQ(PublishWord{.size = 49}.end(0), kLine + kGrain);
 }
 
 TEST(Layout, OnlyPowersOfTwoWithinTheBoundsAreRingSizes) {

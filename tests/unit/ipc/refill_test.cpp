@@ -55,14 +55,14 @@ TEST(Refill, ItsSenderGoesOnBehindIt) {
   }
 }
 
-TEST(Refill, FillsARingToTheLastLineAndNoFurther) {
+TEST(Refill, FillsARingToTheLastGrainAndNoFurther) {
   Pair pair;
   Refill refill(pair.memory.data.get(), pair.memory.control.get(), pair.capacity);
   std::uint64_t count = 0;
   auto put = refill.put({}, bytes_of("x"));
   for (; put; put = refill.put({}, bytes_of("x"))) ++count;
   EXPECT_EQ(put.error().code, Code::Exhausted);
-  EXPECT_EQ(count, pair.capacity / kLine - 1);
+  EXPECT_EQ(count, (pair.capacity - kGrain) / (2 * kGrain)); // one grain stays free
   EXPECT_EQ(refill.put({}, std::vector<std::byte>(pair.capacity)).error().code, Code::TooLarge);
 }
 

@@ -14,10 +14,10 @@ import sys
 import threading
 import time
 
-LINE, PAGE = 64, 4096
-MAGIC, VERSION = 0x474E4952, 2
+GRAIN, PAIR, PAGE = 16, 128, 4096
+MAGIC, VERSION = 0x474E4952, 3
 MASK = (1 << 64) - 1
-EXTENDED, FAILED, CANCELS, DURABLE = 1 << 2, 1 << 3, 1 << 4, 1 << 5  # above the two bits of the priority
+EXTENDED, FAILED, CANCELS, DURABLE, APART = 1 << 2, 1 << 3, 1 << 4, 1 << 5, 1 << 6  # above the two bits of the priority
 
 # Byte offsets of the two header pages.
 WAITING, OLDEST, HEAD, SENT, BYTES = 64, 128, 192, 200, 208
@@ -35,7 +35,7 @@ class Words:
         self.wide = self.bytes.cast('Q')
         self.narrow = self.bytes.cast('I')
         if self.narrow[0] != MAGIC or self.narrow[1] != VERSION:
-            sys.exit('this is no ring of version 2')
+            sys.exit('this is no ring of version 3')
 
     def load(self, offset):
         return self.wide[offset // 8]
@@ -52,8 +52,8 @@ def fence():
 
 
 def tag_of(position):
-    lap = position // LINE
-    return 0x8000 | ((lap + (lap >> 15)) & 0x7FFF)
+    grain = position // GRAIN
+    return 0x8000 | ((grain + (grain >> 15)) & 0x7FFF)
 
 
 def signed(distance):
@@ -68,7 +68,11 @@ class Record:
         self.size, self.tag = word & 0xFFFFFFFF, word >> 32 & 0xFFFF
         self.type, self.flags = word >> 48 & 0xFF, word >> 56
         self.header = 48 if self.flags & EXTENDED else 16
-        self.extent = (self.header + self.size + LINE - 1) // LINE * LINE
+        self.unit = PAIR if self.flags & APART else GRAIN
+
+    def extent(self, position):
+        end = (position + self.header + self.size + self.unit - 1) // self.unit * self.unit
+        return end - position
 
 
 class Ring:
@@ -103,11 +107,11 @@ class Sender(Ring):
         self.number = self.data.load(SENT)
         while True:  # what the process before us published
             record = Record(self.data.load(self.place(self.head)))
-            if record.tag != tag_of(self.head) or record.extent > self.room() - LINE:
+            if record.tag != tag_of(self.head) or record.extent(self.head) > self.room() - GRAIN:
                 break
             if lossy:
                 self.number = int.from_bytes(self.read(self.head + 16, 8), 'little')
-            self.head = (self.head + record.extent) & MASK
+            self.head = (self.head + record.extent(self.head)) & MASK
         self.data.store(self.place(self.head), 0)
         self.data.store(HEAD, self.head)
         if lossy:
@@ -121,7 +125,7 @@ class Sender(Ring):
     def make_room(self, needed):
         if self.lossy:
             while needed > self.room():
-                self.tail = (self.tail + Record(self.data.load(self.place(self.tail))).extent) & MASK
+                self.tail = (self.tail + Record(self.data.load(self.place(self.tail))).extent(self.tail)) & MASK
             self.data.store(OLDEST, self.tail)
             fence()
         elif needed > self.room():
@@ -155,7 +159,7 @@ class Sender(Ring):
                 correlation = self.number + 1
         word = len(payload) | tag_of(self.head) << 32 | kind << 48 | flags << 56
         record = Record(word)
-        self.wait_for_room(record.extent + LINE)
+        self.wait_for_room(record.extent(self.head) + GRAIN)
         stamp = time.clock_gettime_ns(time.CLOCK_MONOTONIC).to_bytes(8, 'little')
         self.write(self.head + 8, stamp)
         if extended:
@@ -166,7 +170,7 @@ class Sender(Ring):
 
     def send(self, message, more=False):
         word = self.prepare(message)
-        extent = Record(word).extent
+        extent = Record(word).extent(self.head)
         self.data.store(self.place(self.head + extent), 0)
         self.data.store(self.place(self.head), word)
         self.head = (self.head + extent) & MASK
@@ -203,8 +207,9 @@ class Receiver(Ring):
 
     def judge(self, record):
         overlap = (self.position - self.tail) & MASK
-        if (record.tag != tag_of(self.position) or record.type >= 8 or record.flags >> 6 or
-                record.size > self.capacity - 112 or record.extent > self.capacity - LINE - overlap):
+        if (record.tag != tag_of(self.position) or record.type >= 8 or record.flags >> 7 or
+                record.size > self.capacity - 64 or
+                record.extent(self.position) > self.capacity - GRAIN - overlap):
             sys.exit('the sender broke the channel')
 
     def next(self):
@@ -220,7 +225,7 @@ class Receiver(Ring):
         if again:
             self.control.add(REDELIVERED, 1)
         line = self.describe(record, self.read(self.position, record.header + record.size), again)
-        self.position = (self.position + record.extent) & MASK
+        self.position = (self.position + record.extent(self.position)) & MASK
         self.taken += 1
         self.control.store(BEGUN, self.position)  # before anybody acts on it
         return line, self.position
@@ -251,7 +256,7 @@ class Receiver(Ring):
                 self.control.store(DROPPED, missed)
             self.control.store(NEXT_EVENT, number + 1)
             line = self.describe(record, copy[:16] + bytes(8) + copy[24:], False)
-            self.position = (self.position + record.extent) & MASK
+            self.position = (self.position + record.extent(self.position)) & MASK
             self.taken += 1
             return line, self.position
 
@@ -314,7 +319,7 @@ def wait_for(bell, seconds):
 # --- messages for tests, by number; ring_format_test.cpp has the same ---
 
 def message_of(i):
-    flags = i % 4 | (FAILED if i % 5 == 0 else 0) | (CANCELS if i % 7 == 0 else 0) | (DURABLE if i % 2 == 0 else 0)
+    flags = i % 4 | (APART if i % 6 < 3 else 0) | (FAILED if i % 5 == 0 else 0) | (CANCELS if i % 7 == 0 else 0) | (DURABLE if i % 2 == 0 else 0)
     extension = ((i + 1) * 1000003, i * 17, 1, i % 11, i % 13) if i % 3 == 0 else None
     return i % 8, flags, extension, bytes((i + j) & 0xFF for j in range(i * 37 % 3000))
 
@@ -323,7 +328,7 @@ def line_of(position, record, extension, again, payload):
     flags = [name for bit, name in ((FAILED, 'failed'), (CANCELS, 'cancels'), (DURABLE, 'durable'))
              if record.flags & bit] + (['again'] if again else [])
     numbers = extension or (0, 0, 0, 0, 0)
-    return ' '.join([str(position // LINE + 1), str(record.type), str(record.flags & 3),
+    return ' '.join([str(position // GRAIN + 1), str(record.type), str(record.flags & 3),
                      *(str(number) for number in numbers), '+'.join(flags) or '-', payload.hex() or '-'])
 
 

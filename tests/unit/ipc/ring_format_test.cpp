@@ -105,12 +105,14 @@ void send(SendingChannel& to, unsigned i, bool more = false) {
   const auto bytes = payload(i);
   std::span<std::byte> space;
   const auto until = std::chrono::steady_clock::now() + kPatience;
-  auto outcome = to.ring().loan(static_cast<std::uint32_t>(bytes.size()), about(i), space);
+  const Spacing spacing = i % 6 < 3 ? Spacing::Apart : Spacing::Close;
+  const auto size = static_cast<std::uint32_t>(bytes.size());
+  auto outcome = to.ring().loan(size, about(i), space, spacing);
   while (outcome == Sent::Full) {
     ASSERT_LT(std::chrono::steady_clock::now(), until);
     to.wake();
     to.ring().arm();
-    outcome = to.ring().loan(static_cast<std::uint32_t>(bytes.size()), about(i), space);
+    outcome = to.ring().loan(size, about(i), space, spacing);
     if (outcome == Sent::Full) ear.wait(1ms);
     to.ring().disarm();
   }

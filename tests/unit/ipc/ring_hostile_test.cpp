@@ -35,7 +35,7 @@ Breach breach_of(std::uint64_t word) {
 }
 
 TEST(HostileSender, BreaksTheChannelWithARecordOfAnotherPlaceOrLap) {
-  EXPECT_EQ(breach_of(PublishWord{.size = 1, .tag = tag_of(kLine)}.pack()), Breach::WrongTag);
+  EXPECT_EQ(breach_of(PublishWord{.size = 1, .tag = tag_of(kGrain)}.pack()), Breach::WrongTag);
   EXPECT_EQ(breach_of(PublishWord{.size = 1, .tag = tag_of(4096)}.pack()), Breach::WrongTag);
   EXPECT_EQ(breach_of(1), Breach::WrongTag);
   EXPECT_EQ(breach_of(UINT64_MAX), Breach::WrongTag);
@@ -44,12 +44,12 @@ TEST(HostileSender, BreaksTheChannelWithARecordOfAnotherPlaceOrLap) {
 TEST(HostileSender, BreaksTheChannelWithATypeOrFlagThatDoesNotExist) {
   EXPECT_EQ(breach_of(PublishWord{.tag = tag_of(0), .type = 8}.pack()), Breach::WrongType);
   EXPECT_EQ(breach_of(PublishWord{.tag = tag_of(0), .type = 255}.pack()), Breach::WrongType);
-  EXPECT_EQ(breach_of(PublishWord{.tag = tag_of(0), .flags = 0x40}.pack()), Breach::WrongFlags);
+  EXPECT_EQ(breach_of(PublishWord{.tag = tag_of(0), .flags = 0x80}.pack()), Breach::WrongFlags);
 }
 
 TEST(HostileSender, BreaksTheChannelWithAnyLengthThatDoesNotFit) {
-  for (const std::uint32_t size : {4096U - 64 - 47, 4096U - 1, 4096U, 4097U, 0x7FFFFFFFU,
-                                   0x80000000U, 0xFFFFFFF0U, 0xFFFFFFFFU})
+  for (const std::uint32_t size :
+       {4096U - 63, 4096U - 1, 4096U, 4097U, 0x7FFFFFFFU, 0x80000000U, 0xFFFFFFF0U, 0xFFFFFFFFU})
     EXPECT_EQ(breach_of(PublishWord{.size = size, .tag = tag_of(0)}.pack()), Breach::TooLong)
         << size;
 }
@@ -127,18 +127,18 @@ TEST(HostileReceiver, NoTailMakesASuccessorOfTheSenderWriteOutsideOrHang) {
   const Writable memory(ring);
   for (int round = 0; round < kRounds / 10; ++round) {
     std::uint64_t tail = random() >> (random() % 60);
-    if (round % 4 != 0) tail &= ~std::uint64_t{kLine - 1};
+    if (round % 4 != 0) tail &= ~std::uint64_t{kGrain - 1};
     memory.control()->tail = tail;
     RingSender sender({.header = memory.header(),
                        .data = reinterpret_cast<std::byte*>(memory.word(0)),
                        .control = memory.control(),
                        .capacity = 4096}, // half: the other half stands for the second mapping
                       1);
-    if (tail % kLine != 0) {
+    if (tail % kGrain != 0) {
       ASSERT_EQ(sender.breach(), Breach::TailUnaligned);
       continue;
     }
-    ASSERT_LE(sender.head() - tail, 4096 - kLine);
+    ASSERT_LE(sender.head() - tail, 4096 - kGrain);
     std::span<std::byte> space;
     if (sender.loan(100, {}, space) == Sent::Ok) sender.commit();
   }
@@ -157,18 +157,18 @@ pid_t start_scribbler(const Writable& memory) {
     x ^= x << 13;
     x ^= x >> 7;
     x ^= x << 17;
-    const std::uint64_t line = x >> 32 & 63;
+    const std::uint64_t grain = x >> 32 & 255;
     const std::uint64_t value =
         (x & 4) != 0 ? PublishWord{.size = static_cast<std::uint32_t>(x >> 40 & 0xFFF),
-                                   .tag = tag_of(line * kLine),
+                                   .tag = tag_of(grain * kGrain),
                                    .type = static_cast<std::uint8_t>(x >> 20 & 7),
-                                   .flags = static_cast<std::uint8_t>(x >> 24 & 0xF)}
+                                   .flags = static_cast<std::uint8_t>(x >> 24 & 0x4F)}
                            .pack()
                      : x;
     switch (x & 3) {
-    case 0: control[8] = x & ~std::uint64_t{63}; break; // tail
+    case 0: control[8] = x & ~std::uint64_t{15}; break; // tail
     case 1: control[16] = x; break;                     // armed
-    default: data[kHeaderPage / 8 + line * 8 + (x >> 50 & 7)] = value; break;
+    default: data[kHeaderPage / 8 + grain * 2 + (x >> 50 & 1)] = value; break;
     }
   }
 }

@@ -121,9 +121,9 @@ TEST(Counters, AreWhatHappened) {
   const SenderCounters& sent = ring.sender->ring().counters();
   EXPECT_EQ(sent.sent, 20U);
   EXPECT_EQ(sent.bytes, 200U);
-  EXPECT_EQ(sent.head, 20U * kLine);
-  EXPECT_GE(sent.high_water, 20 * kLine - ring.capacity / 16);
-  EXPECT_LE(sent.high_water, 20 * kLine);
+  EXPECT_EQ(sent.head, 20U * kPair);
+  EXPECT_GE(sent.high_water, 20 * kPair - 8 * kPair);
+  EXPECT_LE(sent.high_water, 20 * kPair);
   EXPECT_EQ(ring.receiver->ring().counters().acknowledged, 5U);
 }
 

@@ -49,9 +49,11 @@ struct Pair {
     ASSERT_TRUE(attached) << attached.error().text;
     receiver.emplace(*std::move(attached));
   }
-  RingSender::Outcome send(std::string_view text, const Outgoing& about = {}) {
+  RingSender::Outcome send(std::string_view text, const Outgoing& about = {},
+                           Spacing spacing = Spacing::Apart) {
     std::span<std::byte> space;
-    const auto outcome = sender->ring().loan(static_cast<std::uint32_t>(text.size()), about, space);
+    const auto outcome =
+        sender->ring().loan(static_cast<std::uint32_t>(text.size()), about, space, spacing);
     if (outcome != RingSender::Outcome::Ok) return outcome;
     if (!text.empty()) std::memcpy(space.data(), text.data(), text.size());
     sender->commit();

@@ -49,6 +49,10 @@ std::uint32_t size_of(std::uint64_t number) {
   return static_cast<std::uint32_t>(8 + number * 7 % 200);
 }
 
+Spacing spacing_of(std::uint64_t number) {
+  return number % 3 != 0 ? Spacing::Close : Spacing::Apart;
+}
+
 void fill(std::span<std::byte> space, std::uint64_t number) {
   std::memset(space.data(), static_cast<int>(number & 0xFF), space.size());
   std::memcpy(space.data(), &number, sizeof number);
@@ -81,7 +85,7 @@ TEST(RingStress, TwoThreadsThatSpinLoseAndChangeNothing) {
   RingSender sender = ring.sender();
   for (std::uint64_t number = 0; number < kMessages;) {
     std::span<std::byte> space;
-    const auto outcome = sender.loan(size_of(number), {}, space);
+    const auto outcome = sender.loan(size_of(number), {}, space, spacing_of(number));
     ASSERT_NE(outcome, RingSender::Outcome::Broken) << breach_text(sender.breach());
     if (outcome == RingSender::Outcome::Full) {
       std::this_thread::yield();
@@ -127,10 +131,10 @@ TEST(RingStress, TwoThreadsThatSleepAsSoonAsTheyCanLoseNoWakeUp) {
   RingSender sender = ring.sender();
   for (std::uint64_t number = 0; number < kMessages;) {
     std::span<std::byte> space;
-    auto outcome = sender.loan(size_of(number), {}, space);
+    auto outcome = sender.loan(size_of(number), {}, space, spacing_of(number));
     if (outcome == RingSender::Outcome::Full) {
       sender.arm();
-      outcome = sender.loan(size_of(number), {}, space);
+      outcome = sender.loan(size_of(number), {}, space, spacing_of(number));
       ASSERT_TRUE(outcome != RingSender::Outcome::Full || sleep_on(space_bell->get()))
           << "at message " << number;
       sender.disarm();

@@ -107,11 +107,26 @@ TEST(Ring, IdsAreUniqueAndRise) {
   }
 }
 
+TEST(Ring, CloseMessagesShareLinesAndOneThatIsApartEndsAtAPairOfThem) {
+  Pair ring;
+  const auto head = [&] { return ring.sender->ring().head(); };
+  ASSERT_EQ(ring.send("0123456789", {}, Spacing::Close), Sent::Ok); // 16 of header, 10, rounded up
+  EXPECT_EQ(head(), 32U);
+  ASSERT_EQ(ring.send(std::string(64, 'x'), {}, Spacing::Close), Sent::Ok);
+  EXPECT_EQ(head(), 112U);
+  ASSERT_EQ(ring.send("apart", {}, Spacing::Apart), Sent::Ok);
+  EXPECT_EQ(head(), 256U);
+  for (const std::size_t size : {10U, 64U, 5U}) EXPECT_EQ(ring.take()->size(), size);
+  ASSERT_EQ(ring.send(std::string(1025, 'x'), {}, Spacing::Apart), Sent::Ok);
+  EXPECT_EQ(head(),
+            256U + 1056); // longer than a quarter of the ring: it lies close whatever is said
+}
+
 TEST(Ring, SaysFullAndTakesMoreOnceSomethingIsReleased) {
   Pair ring;
   int sent = 0;
   while (ring.send("0123456789") == Sent::Ok) ++sent;
-  EXPECT_EQ(sent, 4096 / 64 - 1); // one line stays free
+  EXPECT_EQ(sent, 4096 / kPair - 1); // one grain stays free
   EXPECT_EQ(ring.send("x"), Sent::Full);
   EXPECT_TRUE(ring.take());
   EXPECT_EQ(ring.send("x"), Sent::Ok);
@@ -145,20 +160,37 @@ TEST(Ring, SeveralViewsMayBeOutAndOneReleaseAcknowledgesAllBefore) {
 }
 
 TEST(Ring, OldPayloadIsNeverTakenForARecord) {
-  // Payloads that are themselves perfect publish words for every line of the laps to come.
+  // Payloads that are themselves perfect publish words for every place in the laps to come.
   Pair ring;
   for (std::uint64_t round = 0; round < 300; ++round) {
     const std::uint64_t head = ring.sender->ring().head();
     std::string payload(500, '\0');
     for (std::size_t i = 0; i + 8 <= payload.size(); i += 8) {
-      const std::uint64_t line = (head + 16 + i) / kLine * kLine;
+      const std::uint64_t grain = (head + 16 + i) / kGrain * kGrain;
       const std::uint64_t forged =
-          PublishWord{.size = 1, .tag = tag_of(line + 4096), .type = 7}.pack();
+          PublishWord{.size = 1, .tag = tag_of(grain + 4096), .type = 7}.pack();
       std::memcpy(payload.data() + i, &forged, sizeof forged);
     }
-    ASSERT_EQ(ring.send(payload), Sent::Ok);
+    const Spacing spacing = round % 3 == 0 ? Spacing::Apart : Spacing::Close;
+    ASSERT_EQ(ring.send(payload, {}, spacing), Sent::Ok);
     ASSERT_EQ(ring.take(), payload);
     ASSERT_EQ(ring.take(), std::nullopt) << "round " << round;
+    ASSERT_EQ(ring.receiver->ring().breach(), Breach::None);
+  }
+}
+
+TEST(Ring, ALoanThatWasForgottenOverTheZeroForTheNextLongMessageLeavesNothingBehind) {
+  Pair ring;
+  const std::string message(1100, 'm');
+  for (int round = 0; round < 100; ++round) {
+    ASSERT_EQ(ring.send(message), Sent::Ok); // and a 0 where the next one of this length ends
+    ASSERT_EQ(ring.take(), message);
+    std::span<std::byte> forgotten;
+    ASSERT_EQ(ring.sender->ring().loan(2500, {}, forgotten), Sent::Ok);
+    std::memset(forgotten.data(), 0xFF, forgotten.size());
+    ASSERT_EQ(ring.send(message), Sent::Ok);
+    ASSERT_EQ(ring.take(), message);
+    ASSERT_EQ(ring.take(), std::nullopt);
     ASSERT_EQ(ring.receiver->ring().breach(), Breach::None);
   }
 }
@@ -218,7 +250,8 @@ TEST(Ring, AnySequenceOfSendsAndReceivesKeepsEveryByte) {
       std::string text(random() % (random() % 8 == 0 ? 3000 : 200),
                        static_cast<char>('a' + random() % 26));
       const bool extended = random() % 2 == 0;
-      if (ring.send(text, {.correlation = extended ? 1U : 0U}) == Sent::Ok)
+      const Spacing spacing = random() % 2 == 0 ? Spacing::Close : Spacing::Apart;
+      if (ring.send(text, {.correlation = extended ? 1U : 0U}, spacing) == Sent::Ok)
         expected.push_back(std::move(text));
     } else {
       const auto got = ring.take();
@@ -235,7 +268,7 @@ TEST(Ring, AnySequenceOfSendsAndReceivesKeepsEveryByte) {
 TEST(Ring, WorksAcrossTheEndOfTheNumbers) {
   Pair ring;
   const testing::Writable memory(ring);
-  memory.control()->tail = 0 - std::uint64_t{3 * kLine};
+  memory.control()->tail = 0 - std::uint64_t{3 * kGrain};
   *memory.word(memory.control()->tail) = 0;
   ring.new_sender();
   ring.new_receiver();
@@ -243,7 +276,7 @@ TEST(Ring, WorksAcrossTheEndOfTheNumbers) {
     ASSERT_EQ(ring.send(std::to_string(i)), Sent::Ok);
     ASSERT_EQ(ring.take(), std::to_string(i));
   }
-  EXPECT_LT(ring.sender->ring().head(), 300 * kLine);
+  EXPECT_LT(ring.sender->ring().head(), 300 * kPair);
 }
 
 // --- waking ---
@@ -277,7 +310,7 @@ TEST(RingWaking, AReceiverRingsASleepingSenderForAStretchOfSpaceOrWhenEmpty) {
     woken = receiver.must_wake(false);
   }
   EXPECT_TRUE(woken);
-  EXPECT_EQ(released, 8); // an eighth of 64 lines
+  EXPECT_EQ(released, 4); // an eighth of 32
   ring.sender->ring().disarm();
   ring.sender->ring().arm();
   while (receiver.next(view) == Got::Message) receiver.release(view);

@@ -26,7 +26,7 @@ DeadLetter letter(std::uint64_t position, std::string_view text = "poison") {
   one.head.epoch = 5;
   one.head.channel = {6};
   one.head.position = position;
-  one.head.info = {.id = position / 64 + 1,
+  one.head.info = {.id = position / 16 + 1,
                    .type = ipc::MessageType::DataRequest,
                    .priority = ipc::Priority::High,
                    .size = static_cast<std::uint32_t>(text.size()),

@@ -142,11 +142,12 @@ TEST(JournalFormat, AMessageEndsBehindItsBegin) {
     put_message(bytes, kKey, 5, {.place = {begin, end}, .payload = {}});
     return parse_message(parse_entry(bytes, kKey)->body).has_value();
   };
-  EXPECT_TRUE(parse(0, ipc::kLine));
-  EXPECT_FALSE(parse(ipc::kLine, ipc::kLine));
-  EXPECT_FALSE(parse(ipc::kLine, 0));
-  EXPECT_FALSE(parse(std::uint64_t{0} - ipc::kLine, ipc::kLine)); // across 2^64: no ring gets there
-  EXPECT_FALSE(parse(0, ipc::kMaxRing + ipc::kLine));
+  EXPECT_TRUE(parse(0, ipc::kGrain));
+  EXPECT_FALSE(parse(ipc::kGrain, ipc::kGrain));
+  EXPECT_FALSE(parse(ipc::kGrain, 0));
+  EXPECT_FALSE(
+      parse(std::uint64_t{0} - ipc::kGrain, ipc::kGrain)); // across 2^64: no ring gets there
+  EXPECT_FALSE(parse(0, ipc::kMaxRing + ipc::kGrain));
 }
 
 } // namespace

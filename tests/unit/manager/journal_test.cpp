@@ -179,9 +179,9 @@ TEST_F(JournalTest, ReadsNoFurtherThanTheRingReaches) {
   const auto mapped =
       *sys::map_shared(memory.data.get(), 0, ipc::kHeaderPage + kRing, sys::Access::ReadWrite);
   std::atomic<bool> stop = false;
-  std::thread hostile([&] { // each line is always a record, of one lap or the next
+  std::thread hostile([&] { // every 32 bytes are always a record, of one lap or the next
     for (std::uint64_t lap = 0; !stop; ++lap)
-      for (std::uint64_t at = 0; at < kRing; at += ipc::kLine) {
+      for (std::uint64_t at = 0; at < kRing; at += 2 * ipc::kGrain) {
         const ipc::PublishWord word{
             .size = 1, .tag = ipc::tag_of(lap * kRing + at), .type = 7, .flags = 1};
         auto* const line = reinterpret_cast<std::uint64_t*>(mapped.data() + ipc::kHeaderPage + at);
@@ -220,7 +220,7 @@ TEST_F(JournalTest, DoesNotReadWhatItWillNotKeep) {
   rusage before{};
   rusage after{};
   ::getrusage(RUSAGE_SELF, &before);
-  const auto result = sync(word.extent(), 8);
+  const auto result = sync(word.end(0), 8);
   ::getrusage(RUSAGE_SELF, &after);
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error().code, Code::Exhausted) << result.error().text;
@@ -359,7 +359,7 @@ TEST_F(JournalTest, ASenderThatRewritesItsRecordsIsAnswered) {
   }
   stop = true;
   hostile.join();
-  EXPECT_LE(count_after_power_loss(), 2 * kRing / 64);
+  EXPECT_LE(count_after_power_loss(), 2 * kRing / ipc::kGrain);
 }
 
 } // namespace
