@@ -26,7 +26,7 @@ namespace mohhos::bench {
 
 // Room for a few messages of this size.
 [[nodiscard]] inline std::uint64_t ring_for(std::size_t size) {
-  return std::max<std::uint64_t>(ipc::kDefaultRing, std::bit_ceil(std::uint64_t{size} * 16));
+  return std::max<std::uint64_t>(ipc::kDefaultRing, std::bit_ceil(std::uint64_t{size} * 4));
 }
 
 // --- the ring by itself ---
