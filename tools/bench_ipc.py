@@ -27,6 +27,7 @@ ROWS = [
     ("One way, both spin", "ring, 1 MB, not touched", "spinning", "ring 1 MB, untouched", "ring 64", "≤ 1.20"),
     ("One way, both spin", "endpoint, 64 B", "spinning", "endpoint 64", "ring 64", ""),
     ("One way, both spin", "endpoint, 50 µs of spinning first", "spinning", "endpoint 64, 50 µs of spinning", "ring 64", "≤ 1.30"),
+    ("One way, both spin", "endpoint, 50 µs of spinning first", "spinning", "endpoint 64, 50 µs of spinning", "endpoint 64", "≤ 1.30"),
     ("One way, receiver asleep", "ring, same core", "asleep", "ring, same core", "eventfd, same core", "≤ 1.05"),
     ("One way, receiver asleep", "endpoint, same core", "asleep", "endpoint, same core", "eventfd, same core", "≤ 1.05"),
     ("One way, receiver asleep", "endpoint, same core", "asleep", "endpoint, same core", "futex, same core", ""),
