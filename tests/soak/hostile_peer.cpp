@@ -82,7 +82,7 @@ void scribble(const Writable& memory, Random& random) {
 
 // A peer as it should be, but for what it does with payloads that it has published.
 void behave(const Writable& in, const Writable& out, const std::atomic<bool>& attack) {
-  // Its mapping is not doubled: its messages do not cross the end.
+  // Its mapping is not doubled: what would cross the end is not written.
   Random random;
   const auto sender = [&] {
     return RingSender({.header = reinterpret_cast<DataHeader*>(in.data.data()),
@@ -107,7 +107,10 @@ void behave(const Writable& in, const Writable& out, const std::atomic<bool>& at
     }
     std::span<std::byte> space;
     bool moved = false;
-    if (sending.loan(16, {}, space) == Sent::Ok) {
+    const auto fits = [&] {
+      return space.data() + space.size() <= in.data.data() + in.data.size();
+    };
+    if (sending.loan(16, {}, space) == Sent::Ok && fits()) {
       std::memset(space.data(), static_cast<int>(random()), space.size());
       sending.commit();
       if (attack) std::memset(space.data(), static_cast<int>(random()), space.size());
