@@ -11,10 +11,10 @@ static void attack(void) {
   for (unsigned round = 0; position + 128 <= capacity; ++round, position += 64) {
     volatile uint64_t* const record = (volatile uint64_t*)(ring.data + position);
     const uint32_t cancels = round % 2 == 0 ? 1u << 4 : 0;
-    record[1] = UINT64_MAX;                               // sent in the future
-    record[2] = 1 + round;                                // correlation
-    record[3] = round % 3 == 0 ? 1 : UINT64_MAX;          // deadline: long ago, never
-    record[4] = UINT32_MAX;                               // of a generation that does not exist
+    record[1] = UINT64_MAX;                                // sent in the future
+    record[2] = 1 + round;                                 // correlation
+    record[3] = round % 3 == 0 ? 1 : UINT64_MAX;           // deadline: long ago, never
+    record[4] = UINT32_MAX;                                // of a generation that does not exist
     record[0] = word_at(position, 16, 3, 1 | 4 | cancels); // DataRequest, normal, extended
     if (round % 64 == 0) ring_bell(&ring);
   }
