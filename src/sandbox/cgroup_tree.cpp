@@ -167,32 +167,35 @@ bool move_self(const std::string& directory) {
   return fd && sys::write_control(fd->get(), "cgroup.procs", fmt::format("{}", ::getpid()));
 }
 
+// Level by level, each directory by itself: groups come and go while we look, and one that is gone
+// must not end the search.
 std::vector<std::string> find_directories(const std::string& top, std::string_view name) {
   std::vector<std::string> found;
-  std::error_code ignored; // groups come and go while we look
+  std::vector<std::string> level{top};
   std::size_t seen = 0;
-  auto it = std::filesystem::recursive_directory_iterator(
-      top, std::filesystem::directory_options::skip_permission_denied, ignored);
-  for (; it != std::filesystem::recursive_directory_iterator() && seen < kSweepDirectories;
-       it.increment(ignored)) {
-    if (ignored) break;
-    if (!it->is_directory(ignored)) continue;
-    ++seen;
-    if (it->path().filename() == name) {
-      found.push_back(it->path().string());
-      it.disable_recursion_pending();
-    } else if (it.depth() + 1 >= static_cast<int>(kSweepDepth)) {
-      it.disable_recursion_pending();
+  for (std::size_t depth = 0; depth < kSweepDepth && !level.empty(); ++depth) {
+    std::vector<std::string> below;
+    for (const std::string& path : level) {
+      for (std::string& child : subdirectories(path)) {
+        if (++seen > kSweepDirectories) return found;
+        if (std::filesystem::path(child).filename() == name)
+          found.push_back(std::move(child));
+        else
+          below.push_back(std::move(child));
+      }
     }
+    level = std::move(below);
   }
   return found;
 }
 
 std::vector<std::string> subdirectories(const std::string& path) {
   std::vector<std::string> found;
-  std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator(path, ignored))
-    if (entry.is_directory(ignored)) found.push_back(entry.path().string());
+  std::error_code ended; // by the end, or because it is gone
+  std::error_code gone;
+  for (std::filesystem::directory_iterator it(path, ended), end; !ended && it != end;
+       it.increment(ended))
+    if (it->is_directory(gone)) found.push_back(it->path().string());
   return found;
 }
 

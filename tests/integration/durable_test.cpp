@@ -106,26 +106,26 @@ TEST_F(Durable, ACoroutineWaitsForTheDiskAsABlockingCallDoes) {
   EXPECT_EQ(call("depositor", "later 0 0"), "0"); // nothing to wait for
   EXPECT_EQ(call("depositor", "later 10 20"), "0");
   lose_power();
-  ASSERT_EQ(load_and_start("vault").code, 0);
+  ASSERT_EQ(load_and_start("vault").code, 0) << daemon->log();
   EXPECT_EQ(vault_has(numbers(0, 20, "r")), numbers(0, 20, "r")) << daemon->log();
 }
 
 TEST_F(Durable, WhatWasAcknowledgedDoesNotComeAgain) {
-  ASSERT_EQ(load_and_start("vault").code, 0);
+  ASSERT_EQ(load_and_start("vault").code, 0) << daemon->log();
   ASSERT_EQ(load_and_start("depositor").code, 0);
   EXPECT_EQ(call("depositor", "deposit 0 10"), "0");
   EXPECT_EQ(vault_has(numbers(0, 10)), numbers(0, 10));
   EXPECT_EQ(daemon->plugctl({"stop", "vault"}).code, 0);
   EXPECT_EQ(call("depositor", "deposit 10 20"), "0");
   lose_power();
-  ASSERT_EQ(load_and_start("vault").code, 0);
+  ASSERT_EQ(load_and_start("vault").code, 0) << daemon->log();
   EXPECT_EQ(vault_has(numbers(10, 20, "r")), numbers(10, 20, "r"));
   // And again: what is handled now is over, what is not comes once more.
   EXPECT_EQ(daemon->plugctl({"stop", "vault"}).code, 0);
   ASSERT_EQ(load_and_start("depositor").code, 0);
   EXPECT_EQ(call("depositor", "deposit 20 25"), "0");
   lose_power();
-  ASSERT_EQ(load_and_start("vault").code, 0);
+  ASSERT_EQ(load_and_start("vault").code, 0) << daemon->log();
   EXPECT_EQ(vault_has(numbers(20, 25, "r")), numbers(20, 25, "r"));
 }
 
@@ -141,7 +141,7 @@ TEST_F(Durable, TheyWaitThroughManyLivesUntilTheReceiverComes) {
   ASSERT_EQ(load_and_start("depositor").code, 0); // while they wait in their rings
   EXPECT_EQ(call("depositor", "deposit 5 8"), "0");
   lose_power();
-  ASSERT_EQ(load_and_start("vault").code, 0);
+  ASSERT_EQ(load_and_start("vault").code, 0) << daemon->log();
   EXPECT_TRUE(Daemon::eventually([&] { return call("vault", "count") == "13"; }))
       << call("vault", "?");
   std::string high;
@@ -175,7 +175,7 @@ TEST_F(Durable, AReceiverThatIsUnloadedFindsThemWhenItIsLoadedAgain) {
   ASSERT_EQ(load_and_start("depositor").code, 0);
   EXPECT_EQ(call("depositor", "deposit 0 10"), "0");
   EXPECT_EQ(daemon->plugctl({"unload", "vault", "--force"}).code, 0);
-  ASSERT_EQ(load_and_start("vault").code, 0);
+  ASSERT_EQ(load_and_start("vault").code, 0) << daemon->log();
   EXPECT_EQ(vault_has(numbers(0, 10, "r")), numbers(0, 10, "r")) << daemon->log();
 }
 
@@ -187,7 +187,7 @@ TEST_F(Durable, ASenderThatIsUnloadedLeavesThem) {
   ASSERT_EQ(load_and_start("depositor").code, 0);
   EXPECT_EQ(call("depositor", "deposit 10 20"), "0");
   lose_power();
-  ASSERT_EQ(load_and_start("vault").code, 0);
+  ASSERT_EQ(load_and_start("vault").code, 0) << daemon->log();
   EXPECT_EQ(vault_has(numbers(0, 20, "r")), numbers(0, 20, "r")) << daemon->log();
 }
 
@@ -201,14 +201,14 @@ TEST_F(Durable, WhatAProgramSentOutlivesIt) {
     ASSERT_EQ(outcome.code, 0) << outcome.err << daemon->log();
   }
   lose_power();
-  ASSERT_EQ(load_and_start("vault").code, 0);
+  ASSERT_EQ(load_and_start("vault").code, 0) << daemon->log();
   EXPECT_EQ(vault_has(numbers(0, 10, "r") + numbers(0, 10, "r")),
             numbers(0, 10, "r") + numbers(0, 10, "r"))
       << daemon->log();
 }
 
 TEST_F(Durable, WhatWasSentOverAConnectionThatEndedIsNotSaidToBeOnDisk) {
-  ASSERT_EQ(load_and_start("vault").code, 0);
+  ASSERT_EQ(load_and_start("vault").code, 0) << daemon->log();
   const Outcome outcome = run_program("lost");
   EXPECT_EQ(outcome.code, 0) << outcome.err << daemon->log();
 }
@@ -254,7 +254,7 @@ TEST_F(Durable, PowerMayFailAtAnyMoment) {
 }
 
 TEST_F(Durable, NeedsALineInTheManifest) {
-  ASSERT_EQ(load_and_start("vault").code, 0);
+  ASSERT_EQ(load_and_start("vault").code, 0) << daemon->log();
   ASSERT_EQ(load_and_start("thrifty").code, 0);
   EXPECT_EQ(call("thrifty", "sync"), "0"); // nothing to be synced
   EXPECT_EQ(call("thrifty", "deposit 0 3"), std::to_string(MOHHOS_E_DENIED));

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -24,6 +25,7 @@ enum { ROUNDS = 400 };
 static atomic_bool done;
 static atomic_ulong filled;
 static atomic_ulong ears; /* that took no write */
+static sem_t spoilt;      /* each time that it spoilt them all */
 
 /* Every bell that this process holds, and every ear of one: eventfds and epolls. */
 static void for_each_bell(void (*what)(int fd)) {
@@ -66,6 +68,7 @@ static void* spoil_all(void* unused) {
   (void)unused;
   while (!atomic_load(&done)) {
     for_each_bell(spoil);
+    (void)sem_post(&spoilt);
     (void)poll(NULL, 0, 1);
     for_each_bell(mend);
   }
@@ -85,7 +88,10 @@ int main(int argc, char** argv) {
   plugin_message_t view;
   assert(plugin_send_message(bounce, &first) == 0 && plugin_receive_view(&view, 5000) == 0);
   assert(plugin_release_view(&view) == 0);
+  assert(sem_init(&spoilt, 0, 0) == 0);
   assert(pthread_create(&spoiler, NULL, spoil_all, NULL) == 0);
+  while (sem_wait(&spoilt) != 0) {
+  }
   for (int i = 0; i < ROUNDS; ++i) {
     plugin_message_t message = {.type = MSG_PLUGIN_CUSTOM, .data_size = sizeof text, .data = text};
     assert(plugin_send_message(bounce, &message) == 0);

@@ -1,6 +1,8 @@
 #include "sandbox/cgroup_tree.hpp"
 
+#include <atomic>
 #include <filesystem>
+#include <thread>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -58,6 +60,29 @@ TEST(CgroupFiles, NumbersAndWordsAreFoundWholeOnly) {
   EXPECT_EQ(number_after("oom_kill_disable 3\n", "oom_kill"), 0U);
   EXPECT_TRUE(has_word("cpu memory pids", "memory", ' '));
   EXPECT_FALSE(has_word("cpuset", "cpu", ' '));
+}
+
+// What a daemon left is found though other daemons make and remove groups beside it.
+TEST(CgroupFiles, DirectoriesAreFoundWhileOthersComeAndGo) {
+  const test::TemporaryDirectory top(test::fast_place());
+  const std::string wanted = top.path() / "one" / "two" / "wanted";
+  std::filesystem::create_directories(wanted);
+  std::atomic<bool> stop = false;
+  std::thread busy([&] {
+    std::error_code ignored;
+    while (!stop) {
+      for (int i = 0; i < 50; ++i)
+        std::filesystem::create_directories(top.path() / fmt::format("{}", i) / "below", ignored);
+      for (int i = 0; i < 50; ++i)
+        std::filesystem::remove_all(top.path() / fmt::format("{}", i), ignored);
+    }
+  });
+  int found = 0;
+  for (int i = 0; i < 300; ++i)
+    if (find_directories(top.path(), "wanted") == std::vector{wanted}) ++found;
+  stop = true;
+  busy.join();
+  EXPECT_EQ(found, 300);
 }
 
 } // namespace
