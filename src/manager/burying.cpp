@@ -11,7 +11,7 @@
 namespace mohhos::manager {
 namespace {
 
-// Messages that are looked at when a plugin ends for good: a ring of 16 MiB of empty ones. The loop
+// Messages that are looked at when a plugin ends for good: a ring of 4 MiB of empty ones. The loop
 // waits meanwhile.
 constexpr std::uint64_t kMostLooks = 262'144;
 constexpr std::string_view kNoRoom =
