@@ -1,6 +1,6 @@
 // The requests that wait for an answer: by number, by deadline. A table, no I/O.
 //
-// Numbers begin at the time of day of the process's start, so that an answer to a process before
+// Numbers begin at the time of the process's start, so that an answer to a process before
 // us, still in a ring that outlived it, matches none of ours.
 #pragma once
 

@@ -126,7 +126,10 @@ Result<std::optional<Received>> receive_message(int socket, std::span<std::byte>
   if (received.fds_lost && lost == LostFds::Accept)
     received.fds.clear();
   else if (received.fds_lost)
-    return fail(Code::Malformed, "a message with more than {} file descriptors", kMaxFdsPerMessage);
+    return fail(Code::Malformed,
+                "a message with more than {} file descriptors, or than there is room for here "
+                "(RLIMIT_NOFILE)",
+                kMaxFdsPerMessage);
   if ((header.msg_flags & MSG_TRUNC) != 0)
     return fail(Code::Malformed, "a message of more than {} bytes", buffer.size());
   return received;
