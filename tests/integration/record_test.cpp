@@ -2,6 +2,7 @@
 #include <csignal>
 #include <fstream>
 #include <future>
+#include <optional>
 
 #include <gtest/gtest.h>
 
@@ -182,7 +183,10 @@ TEST_F(Record, ThatIsDamagedSaysWhereAndSendsNothing) {
 
 // What there is when the daemon ends is a whole recording.
 TEST_F(Record, EndsWithTheDaemon) {
-  Daemon other;
+  DaemonOptions options;
+  options.root = directory.path() / "root";
+  std::optional<Daemon> owner(options);
+  Daemon& other = *owner;
   ASSERT_EQ(other.load_and_start(other.sign(plugin_file("keeper")), "keeper").code, 0);
   auto running = std::async(
       std::launch::async, [&] { return other.plugctl({"record", "application:keeper", file()}); });
@@ -194,6 +198,12 @@ TEST_F(Record, EndsWithTheDaemon) {
   const Outcome dry = daemon.plugctl({"-o", "json", "replay", file(), "--dry-run"});
   EXPECT_EQ(dry.code, 0) << dry.err;
   EXPECT_EQ(json(dry.out, "messages"), "1") << dry.out;
+  // What it left is taken away by the next one.
+  options.trust_a_key = false;
+  owner.reset();
+  owner.emplace(options);
+  const std::string left = owner->stop(); // the fixture's daemon still runs
+  EXPECT_EQ(left.find("cgroup"), std::string::npos) << left;
 }
 
 TEST_F(Record, RefusesWhatCannotBeRecorded) {
