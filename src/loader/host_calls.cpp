@@ -193,16 +193,20 @@ std::int32_t HostTable::Calls::request(const mohhos_host_t* host, mohhos_channel
   return short_number(*number);
 }
 
-std::int32_t HostTable::Calls::reply(const mohhos_host_t* host, const mohhos_request_t* request,
-                                     std::int32_t status, const void* data, std::size_t size,
-                                     std::uint64_t timeout_ns) noexcept {
-  HostTable& me = table_of(host);
-  if (!me.may_talk_here()) return MOHHOS_E_BAD_STATE;
+std::int32_t HostTable::respond(const mohhos_request_t* request, bool failed, const void* data,
+                                std::size_t size, std::uint64_t memory, std::uint64_t timeout_ns) {
+  if (!may_talk_here()) return MOHHOS_E_BAD_STATE;
   if (request == nullptr || request->correlation == 0 || (data == nullptr && size != 0))
     return MOHHOS_E_INVALID;
   const ipc::ReplyTo to{PluginId{request->sender}, request->correlation, request->deadline_ns};
   return outcome(
-      me.endpoint_.respond(to, bytes_of(data, size), deadline_in(timeout_ns), status < 0));
+      endpoint_.respond(to, bytes_of(data, size), deadline_in(timeout_ns), failed, memory));
+}
+
+std::int32_t HostTable::Calls::reply(const mohhos_host_t* host, const mohhos_request_t* request,
+                                     std::int32_t status, const void* data, std::size_t size,
+                                     std::uint64_t timeout_ns) noexcept {
+  return table_of(host).respond(request, status < 0, data, size, 0, timeout_ns);
 }
 
 std::int32_t HostTable::Calls::broadcast(const mohhos_host_t* host, std::uint32_t plugin_type,

@@ -50,13 +50,7 @@ std::int32_t HostTable::MemoryCalls::reply_memory(const mohhos_host_t* host,
                                                   const mohhos_request_t* request, const void* data,
                                                   std::size_t size, mohhos_memory_t memory,
                                                   std::uint64_t timeout_ns) noexcept {
-  HostTable& me = table_of(host);
-  if (!me.may_talk_here()) return MOHHOS_E_BAD_STATE;
-  if (request == nullptr || request->correlation == 0 || (data == nullptr && size != 0))
-    return MOHHOS_E_INVALID;
-  const ipc::ReplyTo to{PluginId{request->sender}, request->correlation, request->deadline_ns};
-  return outcome(
-      me.endpoint_.respond(to, bytes_of(data, size), deadline_in(timeout_ns), false, memory));
+  return table_of(host).respond(request, false, data, size, memory, timeout_ns);
 }
 
 // --- what came with messages, until their callbacks return ---

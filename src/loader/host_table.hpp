@@ -89,6 +89,10 @@ private:
   [[nodiscard]] const char* name_of(ChannelId channel);
   void finish_request(mohhos_reply_fn done, void* user,
                       Result<const ipc::Message*> answer) noexcept;
+  // A reply, with a memory unless it is 0.
+  [[nodiscard]] std::int32_t respond(const mohhos_request_t* request, bool failed, const void* data,
+                                     std::size_t size, std::uint64_t memory,
+                                     std::uint64_t timeout_ns);
   // Whether the channel had a loan that was not committed.
   bool take_loan_back(std::uint64_t channel);
   // `memory`: that was taken out of the answer's message already.

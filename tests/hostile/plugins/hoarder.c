@@ -11,7 +11,7 @@ static void* make(const mohhos_host_t* host) {
 static int32_t on_message(void* self, const mohhos_message_t* message) {
   (void)self;
   (void)message;
-  for (;;) sleep(1);
+  for (;;) pause();
 }
 
 const mohhos_plugin_t mohhos_plugin = {

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A second implementation of docs/ring-format.md, made from that page alone.
+"""A second implementation of docs/ring-format.md, by what that page says.
 
     ring_format.py ROLE DATA CONTROL DATA_BELL SPACE_BELL CAPACITY [NUMBER]
 

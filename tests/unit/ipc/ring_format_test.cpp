@@ -1,4 +1,4 @@
-// docs/ring-format.md, held against a second implementation that was made from it alone
+// docs/ring-format.md, held against a second implementation made by what it says
 // (ring_format.py): each side understands the other's messages, wakes it, takes up where it died,
 // and counts what it overwrote.
 #include <array>
