@@ -214,7 +214,7 @@ MOHHOS_API int plugin_wait_memory(request_id_t id, plugin_message_t* response,
  * that; it may have answered already, and it may go on working. A thread that waits for the answer
  * gets CANCELLED; nobody else hears of it, and `id` is not known any more. Any thread. Errors:
  * NOT_FOUND (there is no such request, or it has ended: an answer that nobody has waited for is
- * dropped). */
+ * dropped), BAD_STATE (a loan to that plugin is open; the request goes on). */
 MOHHOS_API int plugin_cancel_request(request_id_t id);
 
 /* A copy to every plugin of that type that runs and whose ACL allows it. Returns how many got it,

@@ -269,6 +269,7 @@ int plugin_cancel_request(request_id_t id) {
       one.asked.erase(asked);
       return fail(Code::NotFound, "request {} has ended; what it brought is dropped", id);
     }
+    TRY(check_no_loan(one, asked->second.peer)); // the plugin is told on the same channel
     const auto taken = asked->second.endpoint->cancel(id);
     asked->second.endpoint->flush();
     if (asked->second.waited_for) {

@@ -80,6 +80,24 @@ static void test_a_loan_ends_once(void) {
   assert(plugin_commit_message(NULL) == PLUGIN_E_INVALID);
 }
 
+/* To take a request back is to send something: not over what is lent. */
+static void test_a_request_taken_back_beside_a_loan(void) {
+  char text[] = "asked";
+  const plugin_message_t request = {.data_size = 5, .data = text};
+  plugin_message_t loan;
+  plugin_message_t view;
+  request_id_t id;
+  assert(plugin_request(bounce, &request, 60000, &id) == 0);
+  fill(&loan, 1000, 'z');
+  assert(plugin_cancel_request(id) == PLUGIN_E_BAD_STATE);
+  assert(strstr(plugin_last_error(), "plugin_discard_message") != NULL);
+  assert(plugin_commit_message(&loan) == 0);
+  assert(plugin_receive_view(&view, 5000) == 0 && is_full_of(&view, 1000, 'z'));
+  assert(plugin_release_view(&view) == 0);
+  const int cancelled = plugin_cancel_request(id);
+  assert(cancelled == 0 || cancelled == PLUGIN_E_NOT_FOUND); /* the answer was there already */
+}
+
 /* Released in another order than they came, and beside copies: nobody's bytes change. */
 static void test_views_in_any_order(void) {
   enum { kViews = 8, kSize = 5000 };
@@ -139,6 +157,7 @@ int main(int argc, char** argv) {
   assert(plugin_start(bounce) == 0);
   test_there_and_back();
   test_a_loan_ends_once();
+  test_a_request_taken_back_beside_a_loan();
   test_views_in_any_order();
   test_disconnect();
   assert(plugin_unload(bounce) == 0 || (plugin_stop(bounce) == 0 && plugin_unload(bounce) == 0));
