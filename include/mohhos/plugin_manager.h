@@ -72,7 +72,8 @@ typedef struct {
  * open is closed first, and the program's messaging endpoint with it. Errors: UNREACHABLE, DENIED.
  */
 MOHHOS_API int mohhos_connect(const char* socket_path);
-/* Closes the connection and the messaging endpoint; without a connection nothing happens. */
+/* Closes the connection and the messaging endpoint; without a connection nothing happens. Threads
+ * that wait for a message or an answer get UNREACHABLE. */
 MOHHOS_API void mohhos_disconnect(void);
 
 /* Loads the file at plugin_path, which this program must be able to read, with the signature beside

@@ -76,19 +76,22 @@ struct Connection {
   std::map<std::uint64_t, HeldMemory> memories; // by plugin_memory_t's id
   std::uint64_t last_memory = 0;                // id
   sys::Fd nudge;                        // eventfd: who used the endpoint wakes who waits on it
-  unsigned waiters = 0;                 // in plugin_receive_message, outside the lock
+  unsigned receivers = 0;               // threads that wait for messages, outside the lock
+  unsigned askers = 0;                  // and for the ends of `asked`
   std::map<std::uint64_t, Asked> asked; // by request_id_t
   std::uint64_t last_sync = 0;          // syncs have numbers from the other end
   std::map<PluginId, Durable> durable;  // by target
 };
 [[nodiscard]] Connection& connection();
 
-// Wakes the thread that waits for the end of this request; `data` is held.
+// Wakes the thread that waits for the end of this request; those that wait for messages; `data` is
+// held.
 void ring(const Asked& asked);
+void nudge_receivers(const Connection& one);
 // Gives back the memory of an answer that nobody will have; `data` is held.
 void drop_memory_of(Asked& asked);
 
-// Ends the messaging endpoint; `data` is held. [any]
+// Ends the messaging endpoint; who waits hears of it. `data` is held. [any]
 void drop_endpoint(Connection& connection);
 
 // One call to the daemon, connected first if need be. A connection on which something went wrong

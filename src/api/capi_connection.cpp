@@ -19,6 +19,18 @@ Result<> connect_now(Connection& one) {
   return {};
 }
 
+// `data` and `control` are held.
+void disconnect(Connection& one) {
+  drop_endpoint(one);
+  for (auto each = one.asked.begin(); each != one.asked.end();) {
+    const auto asked = each++;
+    if (asked->second.waited_for) continue; // by a thread, which hears of it
+    drop_memory_of(asked->second);
+    one.asked.erase(asked);
+  }
+  one.client.reset();
+}
+
 // Whether the connection is still in step after this error: it was the daemon's answer.
 bool still_good(Code code) {
   return code != Code::TimedOut && code != Code::Unreachable && code != Code::Malformed &&
@@ -48,6 +60,8 @@ void drop_endpoint(Connection& one) {
     ring(asked);
   }
   for (auto& [target, durable] : one.durable) durable.lost |= durable.unsynced != 0;
+  nudge_receivers(one);
+  one.nudge.reset(); // nobody can read away what they have to hear
   one.undelivered.reset();
   one.endpoint.reset();
   one.own_id = {};
@@ -71,9 +85,9 @@ using namespace mohhos::api::capi;
 
 int mohhos_connect(const char* socket_path) {
   return guarded([&]() -> Result<> {
-    mohhos_disconnect();
     Connection& one = connection();
-    const std::scoped_lock lock(one.control);
+    const std::scoped_lock lock(one.data, one.control);
+    disconnect(one);
     one.socket = socket_path == nullptr ? "" : socket_path;
     return connect_now(one);
   });
@@ -83,14 +97,7 @@ void mohhos_disconnect(void) {
   (void)guarded([]() -> Result<> {
     Connection& one = connection();
     const std::scoped_lock lock(one.data, one.control);
-    drop_endpoint(one);
-    for (auto each = one.asked.begin(); each != one.asked.end();) {
-      const auto asked = each++;
-      if (asked->second.waited_for) continue; // by a thread, which hears of it
-      drop_memory_of(asked->second);
-      one.asked.erase(asked);
-    }
-    one.client.reset();
+    disconnect(one);
     return {};
   });
 }

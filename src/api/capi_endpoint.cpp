@@ -17,7 +17,11 @@ Result<bool> receive_now(const std::function<void(Connection&, const ipc::Messag
                          Monotonic deadline, Wait& wait) {
   Connection& one = connection();
   const std::scoped_lock lock(one.data);
-  if (std::exchange(wait.counted, false)) --one.waiters;
+  if (std::exchange(wait.counted, false)) {
+    --one.receivers;
+    if (!one.endpoint || wait.endpoint.lock() != one.endpoint)
+      return fail(Code::Unreachable, "the connection to the daemon was closed");
+  }
   TRY(ipc::Endpoint* const endpoint, endpoint_of(one));
   do {
     if (!one.undelivered) {
@@ -29,6 +33,7 @@ Result<bool> receive_now(const std::function<void(Connection&, const ipc::Messag
     if (one.undelivered) {
       take(one, *one.undelivered);
       one.undelivered.reset();
+      hand_over(one);
       return true;
     }
   } while (!endpoint->prepare_wait());
@@ -37,8 +42,9 @@ Result<bool> receive_now(const std::function<void(Connection&, const ipc::Messag
   (void)!::read(one.nudge.get(), &rung, sizeof rung);
   TRY(wait.ready, sys::duplicate(endpoint->wait_fd()));
   TRY(wait.nudge, one.nudge.duplicate());
+  wait.endpoint = one.endpoint;
   wait.counted = true;
-  ++one.waiters;
+  ++one.receivers;
   wait.until = std::min(deadline, endpoint->next_deadline());
   return false;
 }
@@ -46,7 +52,7 @@ Result<bool> receive_now(const std::function<void(Connection&, const ipc::Messag
 void stop_waiting(Wait& wait) {
   Connection& one = connection();
   const std::scoped_lock lock(one.data);
-  if (std::exchange(wait.counted, false)) --one.waiters;
+  if (std::exchange(wait.counted, false)) --one.receivers;
 }
 
 } // namespace
@@ -76,14 +82,20 @@ void sleep_until_ready(const Wait& wait) {
 }
 
 void nudge_receivers(const Connection& one) {
-  if (one.waiters == 0) return;
+  if (one.receivers == 0 || !one.nudge) return;
   const std::uint64_t once = 1;
   (void)!::write(one.nudge.get(), &once, sizeof once); // full: it rings already
 }
 
 void nudge(const Connection& one) {
   nudge_receivers(one);
+  if (one.askers == 0) return;
   for (const auto& [id, asked] : one.asked) ring(asked);
+}
+
+void hand_over(Connection& one) {
+  if (one.receivers == 0 && one.askers == 0) return;
+  if (!one.endpoint->prepare_wait()) nudge(one);
 }
 
 Result<> receive(std::uint32_t timeout_ms,

@@ -19,7 +19,9 @@ inline constexpr auto kSendTime = std::chrono::seconds(1); // waiting for room i
 [[nodiscard]] Result<ipc::Endpoint*> endpoint_of(Connection& one);
 // Wakes who waits for messages or answers, after a step that may have taken the wake-up with it.
 void nudge(const Connection& one);
-void nudge_receivers(const Connection& one); // of messages only
+// The same after a receive, which leaves rings that do not ring: they do again, or there is
+// something in them and who waits is woken. `data` is held.
+void hand_over(Connection& one);
 
 // A step on the endpoint that is not a receive, as step(Connection&, Endpoint&). A link that is
 // gone is opened again, once. [any]
@@ -43,7 +45,8 @@ struct Wait {
   sys::Fd ready; // our own duplicate: the endpoint may go while we wait
   sys::Fd nudge; // rung by who used the endpoint
   Monotonic until;
-  bool counted = false; // among Connection::waiters
+  std::weak_ptr<ipc::Endpoint> endpoint; // for messages
+  bool counted = false;                  // among Connection::receivers
 };
 void sleep_until_ready(const Wait& wait);
 

@@ -90,8 +90,12 @@ Result<bool> look_for_answers(Connection& one, ipc::Endpoint& endpoint) {
   const auto looked = endpoint.receive(ipc::kNoWait);
   const bool idle = endpoint.prepare_wait();
   endpoint.hold_messages(false);
-  // What rang may have been a message's bell: who receives messages looks, too.
-  nudge_receivers(one);
+  // What rang may have been a message's bell: who receives messages looks, too. And who leaves with
+  // an answer does not look again.
+  if (idle)
+    nudge_receivers(one);
+  else
+    nudge(one);
   if (!looked) {
     if (looked.error().code == Code::Unreachable) drop_endpoint(one);
     return std::unexpected(looked.error());
@@ -108,6 +112,7 @@ public:
     if (!counted_) return;
     Connection& one = connection();
     const std::scoped_lock lock(one.data);
+    --one.askers;
     if (const auto asked = one.asked.find(id_); asked != one.asked.end()) {
       asked->second.waited_for = false;
       asked->second.bell.reset();
@@ -133,19 +138,20 @@ public:
       return result;
     }
     if (std::chrono::steady_clock::now() >= deadline) return 1;
-    TRY(begin(asked->second, wait));
+    TRY(begin(one, asked->second, wait));
     TRY(wait.ready, sys::duplicate(asked->second.endpoint->wait_fd()));
     wait.until = std::min(deadline, asked->second.endpoint->next_deadline());
     return std::nullopt;
   }
 
 private:
-  [[nodiscard]] Result<> begin(Asked& asked, Wait& wait) {
+  [[nodiscard]] Result<> begin(Connection& one, Asked& asked, Wait& wait) {
     if (counted_) return {};
     asked.bell = sys::Fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!asked.bell) return fail_errno("eventfd");
     TRY(wait.nudge, asked.bell.duplicate());
     asked.waited_for = counted_ = true;
+    ++one.askers;
     return {};
   }
   request_id_t id_;

@@ -1,6 +1,7 @@
 /* Many threads of a program on the one connection of libmohhos: each message, answer and view
- * arrives once, also while another thread closes the connection over and over; and a program may
- * end while a thread still waits. argv[1]: the plugin bounce. */
+ * arrives once, whoever is busy, also while another thread closes the connection over and over; who
+ * waits hears of that; and a program may end while a thread still waits. argv[1]: the plugin
+ * bounce. */
 #undef NDEBUG
 #include <assert.h>
 #include <pthread.h>
@@ -12,7 +13,15 @@
 
 #include "mohhos/mohhos.h"
 
-enum { SENDERS = 2, RECEIVERS = 3, EACH = 1500, CALLS = 400, IN_FLIGHT = 64, CLOSINGS = 40 };
+enum {
+  SENDERS = 2,
+  RECEIVERS = 3,
+  EACH = 1500,
+  CALLS = 400,
+  IN_FLIGHT = 64,
+  CLOSINGS = 40,
+  PAIRS = 300
+};
 
 static plugin_id_t bounce;
 
@@ -142,9 +151,46 @@ static void test_everything_at_once(void) {
     for (int number = 0; number < EACH; ++number) assert(seen[sender][number] == 1);
 }
 
+/* --- one that is busy holds up nobody --- */
+
+/* Messages come in pairs: who has the first one does not go on before the other has the second. */
+static void* receive_half(void* unused) {
+  (void)unused;
+  for (;;) {
+    plugin_message_t message;
+    assert(plugin_receive_message(&message, 600000) == 0);
+    const bool last = message.data_size == 0;
+    plugin_message_free(&message);
+    assert(pthread_mutex_lock(&lock) == 0);
+    const unsigned mine = ++received;
+    assert(pthread_cond_broadcast(&came) == 0);
+    while (received < mine + mine % 2) assert(pthread_cond_wait(&came, &lock) == 0);
+    assert(pthread_mutex_unlock(&lock) == 0);
+    if (last) return NULL;
+  }
+}
+
+static void test_one_is_busy(void) {
+  pthread_t threads[2];
+  char text[] = "text";
+  received = 0;
+  for (int i = 0; i < 2; ++i) assert(pthread_create(&threads[i], NULL, receive_half, NULL) == 0);
+  for (unsigned pair = 1; pair <= PAIRS; ++pair) {
+    plugin_message_t message = {.type = MSG_PLUGIN_CUSTOM, .data_size = 4, .data = text};
+    if (pair == PAIRS) message.data_size = 0;
+    assert(plugin_send_message(bounce, &message) == 0);
+    assert(plugin_send_message(bounce, &message) == 0);
+    assert(pthread_mutex_lock(&lock) == 0);
+    while (received < 2 * pair) assert(pthread_cond_wait(&came, &lock) == 0);
+    assert(pthread_mutex_unlock(&lock) == 0);
+  }
+  for (int i = 0; i < 2; ++i) assert(pthread_join(threads[i], NULL) == 0);
+}
+
 /* --- and the connection closed meanwhile --- */
 
 static atomic_bool closing;
+static atomic_uint waiting; /* threads */
 
 /* Each step is done, or says that there is no connection any more; never anything else. */
 static bool done_or_cut(const char* step, int result) {
@@ -195,6 +241,29 @@ static void test_closed_meanwhile(void) {
   for (int i = 0; i < 3; ++i) assert(pthread_join(threads[i], NULL) == 0);
 }
 
+static void* wait_for_a_message(void* result) {
+  plugin_message_t message;
+  *(int*)result = plugin_receive_message(&message, 600000);
+  atomic_fetch_sub(&waiting, 1);
+  return NULL;
+}
+
+/* Each thread that waits for a message hears of it. */
+static void test_closed_while_others_wait(void) {
+  pthread_t threads[3];
+  int results[3] = {0};
+  atomic_store(&waiting, 3);
+  for (int i = 0; i < 3; ++i)
+    assert(pthread_create(&threads[i], NULL, wait_for_a_message, &results[i]) == 0);
+  while (atomic_load(&waiting) != 0) {
+    plugin_info_t info;
+    assert(plugin_get_info(bounce, &info) == 0);
+    mohhos_disconnect();
+  }
+  for (int i = 0; i < 3; ++i)
+    assert(pthread_join(threads[i], NULL) == 0 && results[i] == PLUGIN_E_UNREACHABLE);
+}
+
 /* --- the end --- */
 
 static void* wait_for_ever(void* unused) {
@@ -216,7 +285,7 @@ static void* use_for_ever(void* rounds) {
 
 int main(int argc, char** argv) {
   static atomic_uint rounds;
-  pthread_t waiting;
+  pthread_t receiving;
   pthread_t using;
   plugin_descriptor_t* plugin = NULL;
   assert(argc == 2 && plugin_load(argv[1], &plugin) == 0);
@@ -224,8 +293,10 @@ int main(int argc, char** argv) {
   plugin_descriptor_free(plugin);
   assert(plugin_start(bounce) == 0);
   test_everything_at_once();
+  test_one_is_busy();
   test_closed_meanwhile();
-  assert(pthread_create(&waiting, NULL, wait_for_ever, NULL) == 0);
+  test_closed_while_others_wait();
+  assert(pthread_create(&receiving, NULL, wait_for_ever, NULL) == 0);
   assert(pthread_create(&using, NULL, use_for_ever, &rounds) == 0);
   while (atomic_load(&rounds) < 100) {
   }
