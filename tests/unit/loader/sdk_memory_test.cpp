@@ -127,7 +127,8 @@ TEST_F(SdkMemory, IsSentAsOftenAsOneLikesAndItsBytesAreGoneFromTheFirstTimeOn) {
   EXPECT_EQ(host.sent[1].memory, 1U);
   EXPECT_EQ(host.asked_with, 1U); // also with a request of a coroutine
   EXPECT_EQ(host.logged, std::vector<std::string>{"0 of 5"});
-  EXPECT_TRUE(host.memories.empty()); // dropped with the object
+  EXPECT_TRUE(host.memories.empty());                        // dropped with the object
+  EXPECT_EQ(host.answer("", MOHHOS_E_CANCELLED), MOHHOS_OK); // the request was, too
 }
 
 TEST_F(SdkMemory, ThatCannotBeMadeIsAFailure) {

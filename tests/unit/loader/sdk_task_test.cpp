@@ -155,6 +155,7 @@ TEST_F(SdkTask, WaitsForTheDiskAndLetsTheRestGoOn) {
   EXPECT_EQ(host.logged, std::vector<std::string>{"on disk"});
   EXPECT_EQ(host.answer("the disk is full", MOHHOS_E_EXHAUSTED), MOHHOS_OK);
   EXPECT_EQ(host.logged.at(1), std::to_string(MOHHOS_E_EXHAUSTED) + " the disk is full");
+  EXPECT_LT(host.pass_time(), 0); // and the other one ends
 }
 
 TEST_F(SdkTask, ASyncThatCannotBeAskedForThrowsAtOnce) {
