@@ -337,6 +337,12 @@ TEST(Manifest, BeyondAsciiIsForTextsAndComments) {
       "\xEF\xBB\xBF" + std::string(kSmall) + "author = \"\u022f\" # \u022f", "p.toml"));
 }
 
+TEST(Manifest, WhatBeginsNoKeyIsShown) {
+  for (const char* line : {"[?]", "[[?]]", "[]", "? = 1"})
+    EXPECT_REFUSED(parse_manifest_toml(std::string(kSmall) + line, "p.toml"), Code::Invalid,
+                   "p.toml:3: ");
+}
+
 TEST(Manifest, NumbersThatAreNoNumbersAreShown) {
   EXPECT_REFUSED(parse_manifest_toml(std::string(kSmall) + "api = inf", "p.toml"), Code::Invalid,
                  "p.toml:3: api = inf");
