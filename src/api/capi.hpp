@@ -8,6 +8,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstring>
 #include <deque>
 #include <filesystem>
 #include <map>
@@ -118,6 +119,15 @@ int guarded(Body body) noexcept {
   } catch (...) {
     return report({Code::Failed, "an unexpected exception"});
   }
+}
+
+// What a C program gave as an enum: there any number is one, here most are undefined to look at.
+template <class Enum>
+[[nodiscard]] int number_of(const Enum& given) noexcept {
+  static_assert(sizeof(Enum) == sizeof(int));
+  int number = 0;
+  std::memcpy(&number, &given, sizeof number);
+  return number;
 }
 
 } // namespace mohhos::api::capi

@@ -136,9 +136,9 @@ void settle_views(Connection& one) {
 
 Result<ipc::Outgoing> outgoing_of(const plugin_message_t* message) {
   if (message == nullptr) return fail(Code::Invalid, "the message is NULL");
-  const auto type = static_cast<unsigned>(message->type);
+  const auto type = static_cast<unsigned>(number_of(message->type));
   if (type >= ipc::kMessageTypeCount) return fail(Code::Invalid, "{} is no message type", type);
-  const auto priority = static_cast<int>(message->priority);
+  const int priority = number_of(message->priority);
   if (priority < PRIORITY_LOW || priority > PRIORITY_URGENT)
     return fail(Code::Invalid, "{} is no priority", priority);
   return ipc::Outgoing{.type = static_cast<ipc::MessageType>(type),

@@ -79,7 +79,7 @@ void plugin_message_free(plugin_message_t* message) {
 int plugin_broadcast_message(plugin_message_t* message, plugin_type_t target_type) {
   return guarded([&]() -> Result<int> {
     TRY(const ipc::Outgoing about, outgoing_with_data(message));
-    const auto type = static_cast<unsigned>(target_type);
+    const auto type = static_cast<unsigned>(number_of(target_type));
     if (type >= model::kPluginTypes.size())
       return fail(Code::Invalid, "{} is no plugin type", type);
     return with_endpoint([&](Connection& one, ipc::Endpoint& endpoint) -> Result<int> {

@@ -26,8 +26,8 @@ int operate(Method method, plugin_id_t id) noexcept {
 }
 
 // "custom:5" or a name of US-004.
-Result<std::string> capability_text(capability_t capability) {
-  const auto number = static_cast<unsigned>(capability);
+Result<std::string> capability_text(const capability_t& capability) {
+  const auto number = static_cast<unsigned>(number_of(capability));
   if (number < model::kCapabilities.size())
     return std::string(model::capability_name(model::kCapabilities[number]));
   if (number >= CAPABILITY_CUSTOM && number < CAPABILITY_CUSTOM + 32U)

@@ -98,6 +98,20 @@ static void test_a_call_to_oneself(void) {
   expect_alive("after a call to oneself");
 }
 
+static void test_unknown_numbers(void) {
+  plugin_message_t message = text_message("odd");
+  message.type = (message_type_t)99;
+  EXPECT(plugin_send_message(bounce, &message), PLUGIN_E_INVALID, "99");
+  EXPECT(plugin_loan_message(bounce, &message), PLUGIN_E_INVALID, "99");
+  message = text_message("odd");
+  message.priority = (priority_t)-77;
+  EXPECT(plugin_send_message(bounce, &message), PLUGIN_E_INVALID, "-77");
+  message = text_message("odd");
+  EXPECT(plugin_broadcast_message(&message, (plugin_type_t)1000), PLUGIN_E_INVALID, "1000");
+  EXPECT(security_check_capability(bounce, (capability_t)77), PLUGIN_E_INVALID, "77");
+  expect_alive("after odd numbers");
+}
+
 static void test_unknown_events(void) {
   event_type_t known = 1, unknown = 4711;
   EXPECT(plugin_subscribe_events(0, &unknown, 1), PLUGIN_E_NOT_FOUND, "4711");
@@ -148,6 +162,7 @@ int main(int argc, char** argv) {
   test_a_loan_that_is_never_sent();
   test_a_view_after_its_release();
   test_a_call_to_oneself();
+  test_unknown_numbers();
   test_unknown_events();
   test_without_the_right();
   test_another_abi(argv[4]);
