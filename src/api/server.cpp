@@ -244,35 +244,46 @@ void write_letter(const manager::LetterHead& head, v1::DeadLetter& message) {
 }
 
 Result<> list_letters(Manager& manager, Call&, const Responder& responder) {
-  v1::DeadLetterList response;
-  for (const auto& head : manager.dead_letters()) write_letter(head, *response.add_letters());
-  responder.answer(response.SerializeAsString());
+  manager.dead_letters([responder](const Result<std::vector<manager::LetterHead>>& heads) {
+    if (!heads) return responder.fail(heads.error());
+    v1::DeadLetterList response;
+    for (const auto& head : *heads) write_letter(head, *response.add_letters());
+    responder.answer(response.SerializeAsString());
+  });
   return {};
 }
 
 Result<> show_letter(Manager& manager, Call& call, const Responder& responder) {
   TRY(const auto ref, parse<v1::DeadLetterRef>(call.payload));
-  TRY(const auto letter, manager.show_letter(call.caller, ref.id()));
-  TRY(auto payload, sys::make_sealed("mohhos-letter", letter.payload));
-  v1::DeadLetter response;
-  write_letter(letter.head, response);
-  responder.answer(response.SerializeAsString(), std::move(payload));
+  manager.show_letter(call.caller, ref.id(),
+                      [responder](const Result<manager::DeadLetter>& letter) {
+                        if (!letter) return responder.fail(letter.error());
+                        auto payload = sys::make_sealed("mohhos-letter", letter->payload);
+                        if (!payload) return responder.fail(payload.error());
+                        v1::DeadLetter response;
+                        write_letter(letter->head, response);
+                        responder.answer(response.SerializeAsString(), *std::move(payload));
+                      });
   return {};
 }
 
 Result<> retry_letter(Manager& manager, Call& call, const Responder& responder) {
   TRY(const auto ref, parse<v1::DeadLetterRef>(call.payload));
-  TRY(auto retry, manager.retry_letter(call.caller, ref.id()));
-  v1::DeadLetter response;
-  write_letter(retry.head, response);
-  responder.answer(response.SerializeAsString(), std::move(retry.endpoint.link));
+  manager.retry_letter(call.caller, ref.id(), [responder](Result<manager::LetterRetry> retry) {
+    if (!retry) return responder.fail(retry.error());
+    v1::DeadLetter response;
+    write_letter(retry->head, response);
+    responder.answer(response.SerializeAsString(), std::move(retry->endpoint.link));
+  });
   return {};
 }
 
 Result<> drop_letter(Manager& manager, Call& call, const Responder& responder) {
   TRY(const auto ref, parse<v1::DeadLetterRef>(call.payload));
-  TRY(manager.drop_letter(call.caller, ref.id()));
-  responder.answer({});
+  manager.drop_letter(call.caller, ref.id(), [responder](const Result<>& dropped) {
+    if (!dropped) return responder.fail(dropped.error());
+    responder.answer({});
+  });
   return {};
 }
 

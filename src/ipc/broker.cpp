@@ -238,12 +238,14 @@ Plan Broker::lost(PluginId party) {
   return plan;
 }
 
-// Its process made the copies; of the one to come they have to be asked for anew.
-Plan Broker::leave(PluginId party) {
+Plan Broker::part(PluginId party) {
   Plan plan;
-  for (const ChannelRecord& channel : channels())
-    if (channel.sender == party.value || channel.receiver == party.value)
+  for (const ChannelRecord& channel : channels()) {
+    if (channel.sender == party.value)
       end_channel(channel.channel, party, CloseReason::PeerGone, plan);
+    else if (channel.receiver == party.value)
+      deliver_closed(channel, PluginId{channel.sender}, CloseReason::PeerGone, plan);
+  }
   plan.changed |= subscriptions_.erase(party) != 0;
   waits_.stop(party);
   const auto self = members_.find(party);
@@ -251,6 +253,14 @@ Plan Broker::leave(PluginId party) {
   const bool is_plugin = self->second.party.type.has_value();
   members_.erase(self);
   if (is_plugin) deliver_stale(plan);
+  return plan;
+}
+
+Plan Broker::leave(PluginId party) {
+  Plan plan = part(party);
+  for (const ChannelRecord& channel : channels()) // its sender has just been told
+    if (channel.receiver == party.value)
+      end_channel(channel.channel, PluginId{channel.sender}, CloseReason::PeerGone, plan);
   return plan;
 }
 
@@ -339,6 +349,7 @@ Plan Broker::close(PluginId asker, const CloseChannel& request) {
   Plan plan;
   const auto channel = find(ChannelId{request.channel_id});
   if (!channel || (channel->sender != asker.value && channel->receiver != asker.value)) return plan;
+  if (!members_.contains(PluginId{channel->receiver})) return plan; // it ends, see part()
   const CloseReason reason =
       request.reason == CloseReason::Broken ? CloseReason::Broken : CloseReason::PeerGone;
   // Whoever sends on it hears of its end, and asks for its groups again; nobody else need.

@@ -126,6 +126,10 @@ public:
   // hear PeerRestarted now, so that what they wait for ends now; its successor's join() does not
   // tell them again. [pure]
   [[nodiscard]] Plan lost(PluginId party);
+  // Its process ended for good, and somebody is still to look at what is unread in its rings: all
+  // that leave() does, but that the channels that it receives on keep their memories until then.
+  // [pure]
+  [[nodiscard]] Plan part(PluginId party);
   // It is gone for good: its channels end with PeerGone (what it sent can still be read). [pure]
   [[nodiscard]] Plan leave(PluginId party);
   // Its grant changed: channels that are not allowed any more end with Revoked. [pure]

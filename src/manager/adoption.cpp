@@ -128,10 +128,17 @@ void Manager::Parts::on_hello_end() {
   ready = true;
   open_journal();
   execute(broker.sweep());
-  for (const auto& [id, plugin] : plugins)
-    if (plugin->restarting && plugin->info.state == State::Loading) execute(broker.lost(id));
+  for (const auto& [id, plugin] : plugins) {
+    if (plugin->restarting && plugin->info.state == State::Loading) {
+      execute(broker.lost(id));
+      if (plugin->restarting->waiting) bury_suspects(*plugin);
+    }
+  }
   for (const auto& [id, exited] : ended)
     if (Plugin* plugin = find(id)) on_exited(*plugin, &exited);
+  for (const auto& [id, plugin] : plugins)
+    if (plugin->info.state == State::Error && !plugin->process && broker.is_present(id))
+      release(*plugin, false);
   save_manager();
   if (hello.restarts > 0)
     spdlog::info("took over {} plugins and {} endpoints", plugins.size(), endpoints.size());
@@ -213,6 +220,8 @@ Result<> Manager::Parts::adopt_plugin(PluginId id, Inheritance& heir) {
   registry.insert({id, plugin.info.metadata, !error});
   if (restarts) adopt_restart(plugin, saved.restart, running);
   if (running) return adopt_process(plugin, saved, heir);
+  // What it left may not have been put away: on_hello_end() goes on with that.
+  if (error && plugin.info.metadata.restart.on_crash) execute(broker.join(party_of(plugin)));
   if (!heir.running) return {};
   warden::Target rest{.plugin_id = id.value, .generation = heir.running->generation};
   rest.header.type = warden::MessageType::Release;

@@ -88,10 +88,26 @@ void Manager::Parts::forget_process(Plugin& plugin) {
   plugin.previous.reset();
 }
 
+// Its peers hear at once. Its rings stay, with us and with the warden, until what is to be kept of
+// them is on disk: a manager that dies before that is followed by one that does it.
 void Manager::Parts::release(Plugin& plugin, bool remove) {
+  if (!plugin.info.metadata.restart.on_crash || shutting_down) return let_go(plugin, remove);
   const PluginId id = plugin.info.id;
-  if (plugin.info.metadata.restart.on_crash && !shutting_down)
-    bury_unread(plugin, remove ? "the plugin was unloaded" : "the plugin ended in ERROR");
+  plugin.parting = true;
+  execute(broker.part(id));
+  bury_unread(plugin, remove ? "the plugin was unloaded" : "the plugin ended in ERROR",
+              [this, id, remove] {
+                Plugin* left = find(id);
+                if (left == nullptr) return;
+                // Unloaded meanwhile: then that goes on with it.
+                if (!remove && left->info.state != model::State::Error) return;
+                let_go(*left, remove);
+              });
+}
+
+void Manager::Parts::let_go(Plugin& plugin, bool remove) {
+  const PluginId id = plugin.info.id;
+  plugin.parting = false;
   execute(broker.leave(id));
   if (journal) journal->receiver_gone(plugin.info.metadata.name);
   report_budgets.erase(id);

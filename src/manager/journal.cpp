@@ -1,13 +1,7 @@
 #include "manager/journal.hpp"
 
 #include <algorithm>
-#include <csignal>
 #include <utility>
-
-#include <pthread.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "ipc/refill.hpp"
 #include "ipc/remains.hpp"
@@ -29,8 +23,8 @@ constexpr std::uint64_t kBytesPerCommit = std::uint64_t{32} << 20;
 // What lives on the thread.
 class Journal::Worker {
 public:
-  Worker(Journal& journal, JournalStore store, std::uint64_t life)
-      : journal_(journal), store_(std::move(store)), life_(life) {}
+  Worker(Journal& journal, DiskThread& thread, JournalStore store, std::uint64_t life)
+      : journal_(journal), thread_(thread), store_(std::move(store)), life_(life) {}
 
   void attach(JournaledRing ring);
   void begin_sync(std::uint64_t channel, std::uint64_t upto, std::function<void(Result<>)> done);
@@ -48,6 +42,7 @@ public:
   bool tick();
   void report();
   void finish();
+  void answer(DiskThread::Task what) { thread_.answer(std::move(what)); }
 
 private:
   struct Ring {
@@ -72,6 +67,7 @@ private:
   void answer(Sync& sync, Result<> result);
 
   Journal& journal_;
+  DiskThread& thread_;
   JournalStore store_;
   std::uint64_t life_;
   std::map<std::uint64_t, Ring> rings_;
@@ -101,7 +97,7 @@ void Journal::Worker::begin_sync(std::uint64_t channel, std::uint64_t upto,
 }
 
 void Journal::Worker::answer(Sync& sync, Result<> result) {
-  journal_.answer([done = std::move(sync.done), result = std::move(result)] { done(result); });
+  answer([done = std::move(sync.done), result = std::move(result)] { done(result); });
 }
 
 void Journal::Worker::serve_syncs() {
@@ -257,7 +253,7 @@ bool Journal::Worker::tick() {
 
 void Journal::Worker::report() {
   for (std::string& text : store_.take_remarks())
-    journal_.answer([&journal = journal_, text = std::move(text)] { journal.on_remark_(text); });
+    answer([&journal = journal_, text = std::move(text)] { journal.on_remark_(text); });
 }
 
 void Journal::Worker::finish() {
@@ -298,68 +294,26 @@ Result<std::uint64_t> Journal::Worker::restore(const Leftovers& leftovers, Journ
 
 // --- the loop's side ---
 
-Journal::Journal(Settings, std::function<void(const std::string&)> on_remark)
+Journal::Journal(std::function<void(const std::string&)> on_remark)
     : on_remark_(std::move(on_remark)) {}
 
 Result<std::unique_ptr<Journal>> Journal::open(sys::Loop& loop, Settings settings,
                                                std::function<void(std::vector<LogInfo>)> on_found,
                                                std::function<void(const std::string&)> on_remark) {
-  std::unique_ptr<Journal> journal(new Journal(settings, std::move(on_remark)));
+  std::unique_ptr<Journal> journal(new Journal(std::move(on_remark)));
   Journal* const self = journal.get();
   self->on_found_ = std::move(on_found);
-  self->bell_ = sys::Fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!self->bell_) return fail_errno("eventfd");
-  TRY(self->source_,
-      loop.on_fd(self->bell_.get(), EPOLLIN, [self](std::uint32_t) { self->serve_answers(); }));
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before); // signals are the loop's
-  try {
-    self->thread_ = std::thread([self, settings = std::move(settings)] { self->run(settings); });
-  } catch (const std::system_error& error) {
-    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    return fail(Code::Exhausted, "the journal's thread: {}", error.what());
-  }
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  TRY(self->thread_,
+      DiskThread::open(loop, [self, settings = std::move(settings)](DiskThread& thread) {
+        self->run(thread, settings);
+      }));
   return journal;
 }
 
-Journal::~Journal() {
-  {
-    const std::scoped_lock lock(mutex_);
-    stopping_ = true;
-  }
-  wake_.notify_one();
-  if (thread_.joinable()) thread_.join();
-}
+Journal::~Journal() = default;
 
 void Journal::give(Task task) {
-  {
-    const std::scoped_lock lock(mutex_);
-    tasks_.push_back(std::move(task));
-  }
-  wake_.notify_one();
-}
-
-void Journal::answer(std::move_only_function<void()> what) {
-  {
-    const std::scoped_lock lock(mutex_);
-    answers_.push_back(std::move(what));
-  }
-  const std::uint64_t one = 1;
-  static_cast<void>(!::write(bell_.get(), &one, sizeof one)); // full is told, too
-}
-
-void Journal::serve_answers() {
-  std::uint64_t rung = 0;
-  static_cast<void>(!::read(bell_.get(), &rung, sizeof rung));
-  std::deque<std::move_only_function<void()>> ready;
-  {
-    const std::scoped_lock lock(mutex_);
-    ready.swap(answers_);
-  }
-  for (auto& what : ready) what();
+  thread_->give([this, task = std::move(task)]() mutable { task(*worker_); });
 }
 
 void Journal::attach(JournaledRing ring) {
@@ -386,9 +340,9 @@ void Journal::sync(ChannelId channel, std::uint64_t upto, std::function<void(Res
   });
 }
 
-bool Journal::has(ChannelId channel, std::uint64_t position) const {
+std::uint64_t Journal::synced_before(ChannelId channel) const {
   const auto synced = synced_.find(channel.value);
-  return synced != synced_.end() && position < synced->second;
+  return synced == synced_.end() ? 0 : synced->second;
 }
 
 void Journal::ended(ChannelId channel) {
@@ -403,18 +357,19 @@ void Journal::receiver_gone(std::string receiver) {
 
 void Journal::find_leftovers(std::string receiver, std::set<std::uint64_t> open,
                              std::function<void(std::vector<Leftovers>)> done) {
-  give([this, receiver = std::move(receiver), open = std::move(open),
+  give([receiver = std::move(receiver), open = std::move(open),
         done = std::move(done)](Worker& worker) mutable {
-    answer([found = worker.leftovers(receiver, open), done = std::move(done)] { done(found); });
+    worker.answer(
+        [found = worker.leftovers(receiver, open), done = std::move(done)] { done(found); });
   });
 }
 
 void Journal::restore(Leftovers leftovers, JournaledRing ring,
                       std::function<void(Result<std::uint64_t>)> done) {
   attached_.insert(ring.info.channel);
-  give([this, leftovers = std::move(leftovers), ring = std::move(ring),
+  give([leftovers = std::move(leftovers), ring = std::move(ring),
         done = std::move(done)](Worker& worker) mutable {
-    answer([count = worker.restore(leftovers, std::move(ring)), done = std::move(done)] {
+    worker.answer([count = worker.restore(leftovers, std::move(ring)), done = std::move(done)] {
       done(count);
     });
     worker.report();
@@ -423,38 +378,31 @@ void Journal::restore(Leftovers leftovers, JournaledRing ring,
 
 // --- the thread ---
 
-void Journal::run(const Settings& settings) {
+void Journal::run(DiskThread& thread, const Settings& settings) {
   auto store = JournalStore::open(settings.directory, settings.limits);
   if (!store) {
-    answer([this, text = store.error().text] { on_remark_(text); });
+    thread.answer([this, text = store.error().text] { on_remark_(text); });
     store = JournalStore::unusable(store.error());
   }
-  Worker worker(*this, std::move(*store), settings.life);
-  answer([this, found = worker.found()] { on_found_(found); });
+  Worker worker(*this, thread, std::move(*store), settings.life);
+  worker_ = &worker;
+  thread.answer([this, found = worker.found()] { on_found_(found); });
   worker.report();
 
   bool watching = false;
   auto next_tick = std::chrono::steady_clock::now();
   for (;;) {
-    std::deque<Task> tasks;
-    bool stop = false;
-    {
-      std::unique_lock lock(mutex_);
-      const auto something = [&] { return !tasks_.empty() || stopping_; };
-      if (!worker.busy()) {
-        if (watching)
-          wake_.wait_until(lock, next_tick, something);
-        else
-          wake_.wait(lock, something);
-      }
-      tasks.swap(tasks_);
-      stop = stopping_;
-    }
-    for (Task& task : tasks) task(worker);
+    std::optional<std::chrono::steady_clock::time_point> until;
+    if (worker.busy())
+      until.emplace(); // long past
+    else if (watching)
+      until = next_tick;
+    DiskThread::Turn turn = thread.take(until);
+    for (DiskThread::Task& task : turn.tasks) task();
     if (worker.busy()) worker.serve_syncs();
     const auto now = std::chrono::steady_clock::now();
-    if (watching && now < next_tick && !stop) continue;
-    if (stop) return worker.finish();
+    if (watching && now < next_tick && !turn.stop) continue;
+    if (turn.stop) return worker.finish();
     watching = worker.tick();
     next_tick = now + kTick;
   }

@@ -11,18 +11,15 @@
 // before the power fails may get it again, flagged.
 #pragma once
 
-#include <condition_variable>
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
-#include <optional>
 #include <set>
-#include <thread>
+#include <string>
 #include <vector>
 
 #include "base/ids.hpp"
+#include "manager/disk_thread.hpp"
 #include "manager/journal_store.hpp"
 #include "sys/fd.hpp"
 #include "sys/loop.hpp"
@@ -61,8 +58,8 @@ public:
   // is under way on this channel. Invalid: nothing was sent up to there. Malformed: the ring makes
   // no sense. Exhausted, Failed: the disk. [loop]
   void sync(ChannelId channel, std::uint64_t upto, std::function<void(Result<>)> done);
-  // Whether a durable message at this position is on disk, as far as this manager was asked. [loop]
-  [[nodiscard]] bool has(ChannelId channel, std::uint64_t position) const;
+  // Up to which position durable messages are on disk, as far as this manager was asked. [loop]
+  [[nodiscard]] std::uint64_t synced_before(ChannelId channel) const;
   // The channel has ended; its receiver may still read what is in the ring. [loop]
   void ended(ChannelId channel);
   // No process of this name reads any ring any more that has ended. [loop]
@@ -80,26 +77,17 @@ public:
 private:
   class Worker;
   using Task = std::move_only_function<void(Worker&)>;
-  Journal(Settings settings, std::function<void(const std::string&)> on_remark);
+  explicit Journal(std::function<void(const std::string&)> on_remark);
   void give(Task task);
-  void answer(std::move_only_function<void()> what); // from the worker
-  void serve_answers();
-  void run(const Settings& settings);
+  void run(DiskThread& thread, const Settings& settings);
 
   std::function<void(std::vector<LogInfo>)> on_found_;
   std::function<void(const std::string&)> on_remark_;
   std::set<std::uint64_t> attached_;
   std::map<std::uint64_t, std::uint32_t> under_way_; // syncs of each channel
   std::map<std::uint64_t, std::uint64_t> synced_;    // of each channel, up to where
-  sys::Fd bell_;
-  sys::Source source_;
-
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  std::deque<Task> tasks_;                              // under mutex_
-  std::deque<std::move_only_function<void()>> answers_; // under mutex_
-  bool stopping_ = false;                               // under mutex_
-  std::thread thread_;
+  Worker* worker_ = nullptr;                         // the thread's
+  std::unique_ptr<DiskThread> thread_;
 };
 
 } // namespace mohhos::manager

@@ -127,8 +127,8 @@ Result<Manager::Parts::Prepared> Manager::Parts::prepare(LoadRequest& request, P
   TRY(registry.admit(metadata, host));
   if (const registry::Entry* before = registry.find(metadata.name); before != nullptr) {
     const Plugin* old = find(before->id);
-    if (old != nullptr && old->process)
-      return fail(Code::BadState, "{} is in ERROR and still being cleaned up; try again",
+    if (old != nullptr && (old->process || old->parting))
+      return fail(Code::BadState, "the {} before it is still being cleaned up; try again",
                   metadata.name);
     prepared.replaces = before->id;
   }

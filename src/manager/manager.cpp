@@ -70,10 +70,10 @@ Result<unsigned> parse_custom(std::string_view capability) {
 
 Manager::Parts::Parts(sys::Loop& the_loop, Setup the_setup,
                       std::function<void(sys::Fd)> ready_callback, security::Keyring keys,
-                      monitor::AuditLog log, DeadLetters dead)
+                      monitor::AuditLog log, std::unique_ptr<LetterKeeper> keeper)
     : loop(the_loop), setup(std::move(the_setup)), on_ready(std::move(ready_callback)),
       host(this_host()), broker(broker_limits(setup.config)), memories(memory_limits()),
-      letters(std::move(dead)), keyring(std::move(keys)), elf_policy(elf_policy_of(setup.config)),
+      letters(std::move(keeper)), keyring(std::move(keys)), elf_policy(elf_policy_of(setup.config)),
       layout(sandbox::find_system_layout()), audit(std::move(log)) {}
 
 Manager::Manager(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -85,8 +85,9 @@ Result<std::unique_ptr<Manager>> Manager::open(sys::Loop& loop, Setup setup,
   TRY(security::Keyring keyring, security::Keyring::open(setup.paths.keys()));
   TRY(monitor::AuditLog audit, monitor::AuditLog::open(setup.paths.log / "audit.jsonl"));
   std::vector<std::string> problems;
-  DeadLetters letters =
-      DeadLetters::open(setup.paths.dead_letters(), letter_bounds(setup.config), problems);
+  TRY(auto letters,
+      LetterKeeper::open(loop, DeadLetters::open(setup.paths.dead_letters(),
+                                                 letter_bounds(setup.config), problems)));
   for (const std::string& problem : problems) spdlog::error("dead letters: {}", problem);
   sys::Fd socket = std::move(setup.warden);
   auto parts = std::make_unique<Parts>(loop, std::move(setup), std::move(on_ready),
@@ -230,28 +231,28 @@ Result<OpenedReplay> Manager::open_replay(const Caller& caller, PluginId receive
   return parts_->open_replay(caller, receiver, recording, messages);
 }
 
-std::vector<LetterHead> Manager::dead_letters() const {
-  std::vector<LetterHead> heads;
-  for (const auto& [id, head] : parts_->letters.heads()) heads.push_back(head);
-  return heads;
+void Manager::dead_letters(Reply<std::vector<LetterHead>> reply) {
+  parts_->letters->list(std::move(reply));
 }
 
-Result<DeadLetter> Manager::show_letter(const Caller& caller, std::uint64_t id) {
-  auto letter = parts_->letters.read(id);
-  parts_->audit_letter("dead-letter-show", caller, id, letter.has_value());
-  return letter;
+void Manager::show_letter(const Caller& caller, std::uint64_t id, Reply<DeadLetter> reply) {
+  parts_->letters->read(
+      id, [parts = parts_.get(), caller, id, reply = std::move(reply)](Result<DeadLetter> letter) {
+        parts->audit_letter("dead-letter-show", caller, id, letter.has_value());
+        reply(std::move(letter));
+      });
 }
 
-Result<LetterRetry> Manager::retry_letter(const Caller& caller, std::uint64_t id) {
-  auto retry = parts_->retry_letter(caller, id);
-  parts_->audit_letter("dead-letter-retry", caller, id, retry.has_value());
-  return retry;
+void Manager::retry_letter(const Caller& caller, std::uint64_t id, Reply<LetterRetry> reply) {
+  parts_->retry_letter(caller, id, std::move(reply));
 }
 
-Result<> Manager::drop_letter(const Caller& caller, std::uint64_t id) {
-  auto dropped = parts_->letters.drop(id);
-  parts_->audit_letter("dead-letter-drop", caller, id, dropped.has_value());
-  return dropped;
+void Manager::drop_letter(const Caller& caller, std::uint64_t id, Reply<void> reply) {
+  parts_->letters->drop(
+      id, [parts = parts_.get(), caller, id, reply = std::move(reply)](Result<> dropped) {
+        parts->audit_letter("dead-letter-drop", caller, id, dropped.has_value());
+        reply(std::move(dropped));
+      });
 }
 
 DaemonStatus Manager::status() const {

@@ -204,11 +204,11 @@ public:
   // A link for a program that is not a plugin; it ends when the program closes it. [loop]
   [[nodiscard]] Result<OpenedEndpoint> open_endpoint(const Caller& caller, std::string_view name);
 
-  [[nodiscard]] std::vector<LetterHead> dead_letters() const;
-  [[nodiscard]] Result<DeadLetter> show_letter(const Caller& caller, std::uint64_t id);
+  void dead_letters(Reply<std::vector<LetterHead>> reply);
+  void show_letter(const Caller& caller, std::uint64_t id, Reply<DeadLetter> reply);
   // The letter stays until it is dropped. NotFound: the letter, or the plugin. [loop]
-  [[nodiscard]] Result<LetterRetry> retry_letter(const Caller& caller, std::uint64_t id);
-  [[nodiscard]] Result<> drop_letter(const Caller& caller, std::uint64_t id);
+  void retry_letter(const Caller& caller, std::uint64_t id, Reply<LetterRetry> reply);
+  void drop_letter(const Caller& caller, std::uint64_t id, Reply<void> reply);
   // By id; of all when `end` is 0, else those that this plugin or application is an end of.
   // NotFound: nobody has this id. [loop]
   [[nodiscard]] Result<std::vector<ChannelStatus>> channels(PluginId end) const;

@@ -43,7 +43,7 @@ Code believed(std::int32_t code) {
 Result<> Manager::Parts::may_request(const Plugin& plugin, lifecycle::Event event) const {
   const std::string& name = plugin.info.metadata.name;
   if (shutting_down) return fail(Code::BadState, "mohhosd is shutting down");
-  if (plugin.info.state == model::State::Error && plugin.process)
+  if (plugin.info.state == model::State::Error && (plugin.process || plugin.parting))
     return fail(Code::BadState, "{} is in ERROR and still being cleaned up; try again", name);
   if (plugin.restarting) return may_steer_restart(plugin, event);
   TRY(lifecycle::request(plugin.info.state, event, name));

@@ -2,7 +2,7 @@
 //   launch.cpp      a load, from a file to LOADED (docs/architecture.md, 'a load in 12 steps')
 //   operations.cpp  start, stop, suspend, resume, unload; taking a step of the lifecycle table
 //   restarting.cpp  a plugin that died is begun again
-//   burying.cpp     what killed it and what nobody reads any more: dead letters
+//   burying.cpp     what killed it and what nobody reads any more: which are dead letters
 //   ending.cpp      a process ends, by whoever's will; everything of it is released
 //   warden_events.cpp, link_events.cpp   what the warden and the endpoints say
 //   channels.cpp    the broker's plans, executed
@@ -23,8 +23,8 @@
 #include "ipc/channel.hpp"
 #include "ipc/memory_book.hpp"
 #include "ipc/remains.hpp"
-#include "manager/dead_letters.hpp"
 #include "manager/journal.hpp"
+#include "manager/letter_keeper.hpp"
 #include "manager/manager.hpp"
 #include "manager/plugin.hpp"
 #include "manager/record.hpp"
@@ -67,7 +67,7 @@ struct Inheritance {
 
 struct Manager::Parts {
   Parts(sys::Loop& the_loop, Setup the_setup, std::function<void(sys::Fd)> ready,
-        security::Keyring keys, monitor::AuditLog log, DeadLetters dead);
+        security::Keyring keys, monitor::AuditLog log, std::unique_ptr<LetterKeeper> keeper);
 
   // --- launch.cpp
   void load(const Caller& caller, LoadRequest request, Reply<model::PluginInfo> reply);
@@ -133,14 +133,17 @@ struct Manager::Parts {
   // --- burying.cpp
   [[nodiscard]] std::optional<ipc::Remains> remains_of(const ipc::ChannelRecord& channel) const;
   [[nodiscard]] std::string name_of(PluginId id) const;
-  [[nodiscard]] DeadLetter letter_of(const Plugin& to, const ipc::ChannelRecord& channel,
-                                     std::uint64_t position, ipc::Remnant message) const;
+  // For the letters' thread; nothing: it has no memory.
+  [[nodiscard]] std::optional<LeftRing> left_ring(const Plugin& plugin,
+                                                  const ipc::ChannelRecord& channel) const;
   void examine_rings(Plugin& plugin);
-  [[nodiscard]] bool bury(const Plugin& plugin, const ipc::ChannelRecord& channel,
-                          const ipc::Remains& remains, const ipc::Suspect& suspect);
-  void bury_unread(const Plugin& plugin, std::string_view reason);
+  void bury_suspects(Plugin& plugin);
+  void on_buried(PluginId id, const ipc::Suspect& suspect,
+                 const Result<std::optional<LetterHead>>& letter);
+  // `then` when all that finds room is on disk.
+  void bury_unread(const Plugin& plugin, std::string_view reason, std::function<void()> then);
   void note_letters_refused(const Plugin& plugin, std::uint64_t count, std::string_view why);
-  [[nodiscard]] Result<LetterRetry> retry_letter(const Caller& caller, std::uint64_t id);
+  void retry_letter(const Caller& caller, std::uint64_t id, Reply<LetterRetry> reply);
   void audit_letter(std::string_view event, const Caller& caller, std::uint64_t id, bool accepted);
 
   // --- ending.cpp
@@ -149,6 +152,7 @@ struct Manager::Parts {
   void on_exited(Plugin& plugin, const warden::Exited* exited);
   void forget_process(Plugin& plugin);
   void release(Plugin& plugin, bool remove);
+  void let_go(Plugin& plugin, bool remove);
   void finish_end(PluginId id, bool remove);
   void drop_pending(Plugin& plugin, Code code);
   void begin_shutdown();
@@ -285,7 +289,7 @@ struct Manager::Parts {
   std::vector<TapWish> tap_wishes;
   std::map<PluginId, Inheritance> inheritance;
 
-  DeadLetters letters;
+  std::unique_ptr<LetterKeeper> letters;
 
   security::Keyring keyring;
   security::ElfPolicy elf_policy;

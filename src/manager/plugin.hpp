@@ -40,6 +40,7 @@ struct Pending {
 struct Restarting {
   model::State goal{};
   bool waiting = true; // for the end of the backoff: there is no process
+  bool due = false;    // it has ended
   std::string cause{}; // of the death
   std::vector<Reply<model::PluginInfo>> replies{}; // of requests that came meanwhile
   sys::Source timer{};
@@ -51,6 +52,7 @@ struct Plugin {
   std::string manifest;  // canonical bytes
 
   bool process = false;       // the warden has one, or is making one
+  bool parting = false;       // its process has ended, what it left is being put away
   bool adopted = false;       // by this manager, from the one before
   std::uint32_t sequence = 0; // of the last operation that it was asked for
   std::unique_ptr<LinkPort> link;
@@ -69,6 +71,7 @@ struct Plugin {
   sys::Fd image; // of a plugin with a restart policy: what it is begun again from
   lifecycle::RestartHistory restarts;
   std::vector<ipc::Suspect> suspects; // what it had in hand when it died
+  std::uint32_t burials = 0;          // of them that are under way; it is not begun again before
   std::optional<Restarting> restarting;
   // What it was when we decided that it must end (state ERROR), if that is to be brought back.
   model::State fell_from = model::State::Unloaded;

@@ -50,9 +50,11 @@ bool Manager::Parts::restart(Plugin& plugin, State goal) {
     return false;
   }
   examine_rings(plugin);
+  bury_suspects(plugin);
   if (!plugin.restarting) plugin.restarting.emplace();
   plugin.restarting->goal = goal;
   plugin.restarting->waiting = true;
+  plugin.restarting->due = false;
   plugin.restarting->cause = plugin.info.cause;
   plugin.fell_from = State::Unloaded;
   plugin.info.cause = lifecycle::describe_restart(policy, plugin.restarts, plugin.info.cause);
@@ -103,6 +105,8 @@ void Manager::Parts::restart_now(PluginId id) {
   Plugin* plugin = find(id);
   if (plugin == nullptr || !plugin->restarting || !plugin->restarting->waiting) return;
   if (plugin->info.state != State::Loading || shutting_down) return;
+  plugin->restarting->due = true;
+  if (plugin->burials != 0) return; // the last of them comes here again
   if (auto begun = begin_again(*plugin); !begun) on_restart_failed(*plugin, begun.error());
 }
 

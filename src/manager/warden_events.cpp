@@ -91,7 +91,7 @@ void Manager::Parts::reload_config() {
     return;
   }
   setup.config = std::move(*config);
-  letters.set_bounds(letter_bounds(setup.config));
+  letters->set_bounds(letter_bounds(setup.config));
   elf_policy = elf_policy_of(setup.config);
   audit.append("reload", {});
   spdlog::info("configuration reloaded");

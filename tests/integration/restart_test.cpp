@@ -338,6 +338,36 @@ TEST_F(Restart, WhatItNeverReadIsKeptWhenItIsUnloaded) {
   EXPECT_NE(json(letters, "letters.2.reason").find("unloaded"), std::string::npos) << letters;
 }
 
+TEST_F(Restart, WhatItNeverReadIsKeptOnceWhereverTheManagerIsKilled) {
+  begin();
+  const int rounds = 6;
+  for (int i = 0; i < rounds; ++i) {
+    EXPECT_EQ(daemon.plugctl({"suspend", "phoenix"}).code, 0);
+    call("feeder", "feed 0 3");
+    const pid_t manager = daemon.manager_pid();
+    auto unloading = std::async(std::launch::async,
+                                [&] { return daemon.plugctl({"unload", "phoenix", "--force"}); });
+    // From the request on, later and later: before it is read, while it is buried, behind that.
+    for (const auto begun = std::chrono::steady_clock::now();
+         std::chrono::steady_clock::now() - begun < std::chrono::milliseconds(3 * i);) {
+    }
+    ASSERT_EQ(kill(manager, SIGKILL), 0);
+    (void)unloading.get();
+    ASSERT_TRUE(Daemon::eventually([&] { // the request may have died with the manager
+      (void)daemon.plugctl({"unload", "phoenix", "--force"});
+      return daemon.plugctl({"info", "phoenix"}).code == 4;
+    })) << i
+        << daemon.log();
+    const std::string letters = daemon.plugctl({"-o", "json", "deadletter", "list"}).out;
+    const std::string last = "letters." + std::to_string(3 * i + 2);
+    EXPECT_EQ(json(letters, last + ".size"), "1") << i << letters;
+    EXPECT_EQ(json(letters, "letters." + std::to_string(3 * i + 3) + ".size"), "") << i << letters;
+    ASSERT_EQ(daemon.load_and_start(daemon.sign(plugin_file("phoenix")), "phoenix").code, 0);
+    EXPECT_EQ(daemon.plugctl({"stop", "feeder"}).code, 0); // it opens its channel when it starts
+    EXPECT_EQ(daemon.plugctl({"start", "feeder"}).code, 0);
+  }
+}
+
 TEST_F(Restart, NonsenseThatItWroteIntoItsRingsHurtsNobodyElse) {
   ASSERT_EQ(load_and_start("vandal").code, 0);
   ASSERT_EQ(load_and_start("keeper").code, 0);

@@ -117,6 +117,28 @@ TEST(Broker, ALaneForRepliesAllowsNoReplyInTurn) {
   EXPECT_EQ(refused(broker.open({1}, by_name("b"))), Code::Denied);
 }
 
+// Its peers hear at once, but the rings are there until somebody has looked at them.
+TEST(Broker, WhoPartsIsFoundByNobodyAndItsRingsStayUntilItLeaves) {
+  Broker broker = of_plugins({"a", "b"});
+  const std::uint64_t to = broker.open({1}, by_name("b")).make[0].channel;
+  const std::uint64_t from = broker.open({2}, by_name("a")).make[0].channel;
+  const Plan parted = broker.part({2});
+  ASSERT_EQ(all<ChannelClosed>(parted).size(), 2U);
+  for (const auto& [whom, record] : all<ChannelClosed>(parted)) {
+    EXPECT_EQ(whom, 1U);
+    EXPECT_EQ(record.reason, CloseReason::PeerGone);
+  }
+  EXPECT_EQ(parted.drop, std::vector{ChannelId{from}});
+  EXPECT_EQ(refused(broker.open({1}, by_name("b"))), Code::NotFound);
+  EXPECT_EQ(broker.sendable({1}, {to}).error().code, Code::PeerGone);
+  CloseChannel close;
+  close.channel_id = to;
+  EXPECT_TRUE(broker.close({1}, close).drop.empty()); // its messages are the receiver's
+  ASSERT_TRUE(broker.find({to}));
+  EXPECT_EQ(broker.leave({2}).drop, std::vector{ChannelId{to}});
+  EXPECT_TRUE(broker.channels().empty());
+}
+
 TEST(Broker, GivesEachPriorityARingOfItsOwn) {
   Broker broker = of_plugins({"a", "b"});
   std::set<std::uint64_t> channels;
