@@ -58,6 +58,12 @@ Result<> Manager::Parts::may_request(const Plugin& plugin, lifecycle::Event even
 void Manager::Parts::request(const Caller& caller, PluginId id, lifecycle::Event event,
                              Reply<model::PluginInfo> reply) {
   Plugin* plugin = find(id);
+  const bool leaves = event == lifecycle::Event::Unload || event == lifecycle::Event::ForceUnload;
+  if (plugin != nullptr && leaves && plugin->info.state == model::State::Error &&
+      (plugin->process || plugin->parting)) // what it left is still being put away
+    return plugin->at_end.push_back([this, caller, id, event, reply = std::move(reply)] {
+      request(caller, id, event, reply);
+    });
   auto allowed =
       plugin == nullptr ? Result<>(std::unexpected(unknown(id, ""))) : may_request(*plugin, event);
   const std::string name =
@@ -71,7 +77,6 @@ void Manager::Parts::request(const Caller& caller, PluginId id, lifecycle::Event
     return later(
         [reply = std::move(reply), error = allowed.error()] { reply(std::unexpected(error)); });
 
-  const bool leaves = event == lifecycle::Event::Unload || event == lifecycle::Event::ForceUnload;
   if (plugin->restarting && !leaves) return steer_restart(*plugin, event, std::move(reply));
   if (plugin->restarting) event = lifecycle::Event::ForceUnload; // there is nobody to ask
 
