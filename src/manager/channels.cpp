@@ -125,29 +125,47 @@ void Manager::Parts::deliver(const ipc::Delivery& delivery) {
       closed != nullptr && closed->reason != ipc::CloseReason::PeerRestarted &&
       memories.passages({closed->channel_id}).empty() && port->take_back(closed->channel_id))
     return;
-  ipc::ChannelEnd end;
-  std::array<int, 4> fds{};
-  std::span<const int> beside;
-  if (delivery.fds_of) {
-    const auto memory = channels.find(delivery.fds_of);
-    if (memory == channels.end()) return; // could not be made; the asker was told
-    const auto* opened = std::get_if<ipc::ChannelOpened>(&delivery.record);
-    CHECK(opened != nullptr);
-    if (opened->role == ipc::Role::Receive) deliver_memories(delivery.fds_of);
-    // An application has no filter of ours.
-    const auto holder =
-        find(delivery.to) != nullptr ? ipc::Holder::Confined : ipc::Holder::Stranger;
-    auto made = opened->role == ipc::Role::Send ? ipc::make_sender_end(memory->second, holder)
-                                                : ipc::make_receiver_end(memory->second, holder);
-    if (!made) {
-      spdlog::error("channel {}: {}", delivery.fds_of.value, made.error().text);
-      return;
-    }
-    end = std::move(*made);
-    fds = end.in_order();
-    beside = fds;
+  if (!delivery.fds_of)
+    return std::visit([&](const auto& record) { port->send(record); }, delivery.record);
+  const auto memory = channels.find(delivery.fds_of);
+  if (memory == channels.end()) return; // could not be made; the asker was told
+  const auto* opened = std::get_if<ipc::ChannelOpened>(&delivery.record);
+  CHECK(opened != nullptr);
+  if (opened->role == ipc::Role::Receive) deliver_memories(delivery.fds_of);
+  // An application has no filter of ours.
+  const auto holder = find(delivery.to) != nullptr ? ipc::Holder::Confined : ipc::Holder::Stranger;
+  auto made = opened->role == ipc::Role::Send ? ipc::make_sender_end(memory->second, holder)
+                                              : ipc::make_receiver_end(memory->second, holder);
+  if (!made) return put_off(delivery, made.error());
+  std::vector<sys::Fd> fds;
+  for (sys::Fd* const fd : {&made->data, &made->control, &made->data_bell, &made->space_bell})
+    fds.push_back(std::move(*fd));
+  port->send(*opened, std::move(fds),
+             [this, delivery](const Error& why) { put_off(delivery, why); });
+}
+
+// There are no descriptors for it just now. Who waits for an answer gets this one, and may ask
+// again; besides, it is tried again, for a receiver has nobody to ask.
+void Manager::Parts::put_off(ipc::Delivery delivery, const Error& why) {
+  auto& opened = std::get<ipc::ChannelOpened>(delivery.record);
+  spdlog::error("channel {} waits: {}", opened.channel_id, why.text);
+  if (opened.header.sequence != 0)
+    deliver(ipc::refusal(
+        delivery.to, opened.header.sequence,
+        {Code::Exhausted, fmt::format("mohhosd has no descriptors to spare just now; try again "
+                                      "({})",
+                                      why.text)}));
+  opened.header.sequence = 0;
+  put_off_deliveries.push_back(std::move(delivery));
+}
+
+void Manager::Parts::deliver_put_off() {
+  for (const ipc::Delivery& delivery : std::exchange(put_off_deliveries, {})) {
+    const auto channel = broker.find(delivery.fds_of);
+    const bool still =
+        channel && (channel->sender == delivery.to.value || channel->receiver == delivery.to.value);
+    if (still) deliver(delivery);
   }
-  std::visit([&](const auto& record) { port->send(record, beside); }, delivery.record);
 }
 
 void Manager::Parts::forget_channel(ChannelId id) {

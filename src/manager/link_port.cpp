@@ -7,7 +7,6 @@
 
 #include <sys/epoll.h>
 
-#include "sys/duplicate.hpp"
 #include "sys/socket.hpp"
 
 namespace mohhos::manager {
@@ -23,6 +22,9 @@ constexpr std::size_t kMostAnswers = 32;
 constexpr int kRecordsPerTurn = 128;
 constexpr std::chrono::milliseconds kTurn{1};
 constexpr std::chrono::milliseconds kRest{5};
+// How often, and for how long, what the kernel has no room for is tried again.
+constexpr std::chrono::milliseconds kAgain{5};
+constexpr std::chrono::milliseconds kPatience{500};
 
 } // namespace
 
@@ -40,22 +42,35 @@ Result<std::unique_ptr<LinkPort>> LinkPort::open(sys::Loop& loop, sys::Fd socket
   return port;
 }
 
-void LinkPort::push(std::span<const std::byte> bytes, std::span<const int> fds) {
+Result<> LinkPort::put(const Queued& record) {
+  std::vector<int> fds;
+  for (const sys::Fd& fd : record.fds) fds.push_back(fd.get());
+  TRY(ipc::send_link_bytes(socket_.get(), record.bytes, fds));
+  if (!fds.empty()) starved_since_.reset();
+  return {};
+}
+
+void LinkPort::push(Queued record) {
   if (ended()) return;
   if (serving_) ++answers_;
+  record.answer = serving_;
+  Code outcome = Code::Refused; // behind those that wait
   if (queue_.empty()) {
-    const auto sent = ipc::send_link_bytes(socket_.get(), bytes, fds);
+    const auto sent = put(record);
     if (sent) return;
-    if (sent.error().code == Code::Unreachable)
+    outcome = sent.error().code;
+    if (outcome == Code::Unreachable)
       return; // its end is read from the socket, after its last words
-    if (sent.error().code != Code::Refused) return end(sent.error());
+    if (outcome != Code::Refused && outcome != Code::Exhausted) return end(sent.error());
   }
   if (queue_.size() == kLongestQueue) return end({Code::Exhausted, "it does not read its link"});
-  auto copies = sys::duplicate_all(fds);
-  if (!copies) return end(copies.error());
-  queue_.push_back(
-      {.bytes = {bytes.begin(), bytes.end()}, .fds = std::move(*copies), .answer = serving_});
-  source_.watch(EPOLLIN | EPOLLOUT);
+  queue_.push_back(std::move(record));
+  if (outcome == Code::Exhausted) {
+    if (!starved_since_) starved_since_ = loop_.now();
+    try_again();
+  } else if (!again_) {
+    source_.watch(EPOLLIN | EPOLLOUT);
+  }
 }
 
 bool LinkPort::push_now(std::span<const std::byte> bytes, std::span<const int> fds) {
@@ -65,15 +80,34 @@ bool LinkPort::push_now(std::span<const std::byte> bytes, std::span<const int> f
 
 void LinkPort::flush() {
   while (!queue_.empty()) {
-    std::vector<int> fds;
-    for (const sys::Fd& fd : queue_.front().fds) fds.push_back(fd.get());
-    const auto sent = ipc::send_link_bytes(socket_.get(), queue_.front().bytes, fds);
-    if (!sent && sent.error().code == Code::Refused) return;
-    if (!sent)
-      queue_.clear(); // gone; read its end from the socket
-    else
+    const auto sent = put(queue_.front());
+    if (!sent && sent.error().code == Code::Refused) return source_.watch(EPOLLIN | EPOLLOUT);
+    if (!sent && sent.error().code == Code::Exhausted) {
+      const Monotonic now = loop_.now();
+      if (!starved_since_) starved_since_ = now;
+      if (now - *starved_since_ < kPatience) return try_again();
+      const Queued given_up = std::move(queue_.front());
       queue_.pop_front();
+      if (!given_up.on_given_up) return end(sent.error());
+      given_up.on_given_up(sent.error());
+      if (ended()) return;
+    } else if (!sent) {
+      queue_.clear(); // gone; read its end from the socket
+    } else {
+      queue_.pop_front();
+    }
   }
+  source_.watch(EPOLLIN);
+}
+
+// The socket itself is writable all the while.
+void LinkPort::try_again() {
+  auto again = loop_.after(kAgain, [this] {
+    const sys::Source ended = std::move(again_);
+    flush();
+  });
+  if (!again) return end(again.error());
+  again_ = std::move(*again);
   source_.watch(EPOLLIN);
 }
 
@@ -155,6 +189,7 @@ void LinkPort::drain() {
 
 void LinkPort::end(Error why) {
   source_.reset();
+  again_.reset();
   note_served(SIZE_MAX);
   if (on_end_) std::exchange(on_end_, nullptr)(why);
 }

@@ -1,6 +1,9 @@
 // The manager's end of one link (ipc/link.hpp): records in, records out with their descriptors, and
 // a bounded queue for a peer that does not read just now. The peer is hostile: whatever is not
 // exactly a record ends the link, and one that lets the queue fill up is ended too.
+//
+// That the kernel has no room for descriptors on their way is nobody's fault and passes: it is
+// tried again, and after a while the record alone is given up, not the link.
 #pragma once
 
 #include <array>
@@ -8,6 +11,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -30,10 +34,17 @@ public:
   LinkPort(const LinkPort&) = delete;
   LinkPort& operator=(const LinkPort&) = delete;
 
+  // `on_given_up`: this record with descriptors was not sent after all (Exhausted), those behind it
+  // are; called at most once, while the link lasts, not from inside send() of another. Without it
+  // the link ends.
+  using OnGivenUp = std::function<void(const Error&)>;
   template <class T>
     requires ipc::kIsLinkRecord<T>
-  void send(const T& record, std::span<const int> fds = {}) {
-    push(std::as_bytes(std::span(&record, 1)), fds);
+  void send(const T& record, std::vector<sys::Fd> fds = {}, OnGivenUp on_given_up = {}) {
+    const auto bytes = std::as_bytes(std::span(&record, 1));
+    push({.bytes = {bytes.begin(), bytes.end()},
+          .fds = std::move(fds),
+          .on_given_up = std::move(on_given_up)});
   }
   // The same, at once or not at all: false, when the peer does not read just now. [loop]
   template <class T>
@@ -57,13 +68,16 @@ private:
   struct Queued {
     std::vector<std::byte> bytes;
     std::vector<sys::Fd> fds;
+    OnGivenUp on_given_up;
     bool answer = false;
   };
   LinkPort(sys::Loop& loop, sys::Fd socket, OnRecord on_record, OnEnd on_end);
-  void push(std::span<const std::byte> bytes, std::span<const int> fds);
+  void push(Queued record);
+  [[nodiscard]] Result<> put(const Queued& record);
   bool push_now(std::span<const std::byte> bytes, std::span<const int> fds);
   void on_events(std::uint32_t events);
   void flush();
+  void try_again();
   void rest();
   void note_served(std::size_t bytes);
   // It asks and asks, and does not read what it is answered.
@@ -75,7 +89,9 @@ private:
   sys::Loop& loop_;
   sys::Fd socket_;
   sys::Source source_;
-  sys::Source rest_; // while we do not read
+  sys::Source rest_;  // while we do not read
+  sys::Source again_; // while the kernel has no room
+  std::optional<Monotonic> starved_since_;
   OnRecord on_record_;
   OnEnd on_end_;
   struct Backlog {

@@ -101,6 +101,7 @@ Result<std::unique_ptr<Manager>> Manager::open(sys::Loop& loop, Setup setup,
   TRY(parts->sampling, loop.every(kSampling, [self] {
     self->sample_all();
     self->broker.forgive();
+    self->deliver_put_off();
   }));
   return std::unique_ptr<Manager>(new Manager(std::move(parts)));
 }

@@ -63,8 +63,16 @@ void Manager::Parts::on_make_memory(PluginId id, const ipc::MakeMemory& question
   answer.header.sequence = question.header.sequence;
   answer.memory = record->memory;
   answer.bytes = record->bytes;
-  const int fd = memory_fds.at(record->memory).get();
-  port->send(answer, std::span(&fd, 1));
+  const auto give_up = [this, id, question, memory = record->memory](const Error& why) {
+    memories.release(id, {.memory = memory});
+    forget_unused_memories();
+    refuse_memory(id, question.header.sequence, "make", why);
+  };
+  auto fd = memory_fds.at(record->memory).duplicate();
+  if (!fd) return give_up({Code::Exhausted, fd.error().text});
+  std::vector<sys::Fd> fds;
+  fds.push_back(*std::move(fd));
+  port->send(answer, std::move(fds), give_up);
 }
 
 // All that can be refused is refused before the memory is sealed; once it is, nobody else may
@@ -145,7 +153,11 @@ bool Manager::Parts::deliver_memory(const ipc::Passage& passage, bool now) {
   record.bytes = known->bytes;
   const int fd = reader->get();
   if (now) return port->send_now(record, std::span(&fd, 1));
-  port->send(record, std::span(&fd, 1));
+  std::vector<sys::Fd> fds;
+  fds.push_back(*std::move(reader));
+  port->send(record, std::move(fds), [memory = passage.memory](const Error& why) {
+    spdlog::error("memory {} does not reach its receiver: {}", memory, why.text);
+  });
   return true;
 }
 

@@ -180,6 +180,8 @@ struct Manager::Parts {
   void execute(const ipc::Plan& plan);
   [[nodiscard]] Result<> make_channel(const ipc::ChannelRecord& record);
   void deliver(const ipc::Delivery& delivery);
+  void put_off(ipc::Delivery delivery, const Error& why);
+  void deliver_put_off();
   void forget_channel(ChannelId id);
   [[nodiscard]] LinkPort* port_of(PluginId id);
   [[nodiscard]] ipc::Party party_of(const Plugin& plugin) const;
@@ -281,7 +283,8 @@ struct Manager::Parts {
   std::map<PluginId, Endpoint> endpoints;
   ipc::Broker broker;
   std::map<ChannelId, ipc::ChannelMemory> channels;
-  std::map<ChannelId, PluginId> channel_owner; // in whose name the warden keeps it: the receiver
+  std::vector<ipc::Delivery> put_off_deliveries; // until the next second
+  std::map<ChannelId, PluginId> channel_owner;   // in whose name the warden keeps it: the receiver
   ipc::MemoryBook memories;
   std::map<std::uint64_t, sys::Fd> memory_fds; // by number
   // By sender, the number of the question that waits for what its receiver has said already.

@@ -95,6 +95,11 @@ Result<> send_message(int socket, std::span<const std::byte> bytes, std::span<co
     return fail(Code::Refused, "the peer's queue is full");
   if (errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN)
     return fail(Code::Unreachable, "the peer is gone");
+  if (errno == ETOOMANYREFS || errno == ENOBUFS || errno == ENOMEM) {
+    auto lack = fail_errno("the kernel has no room for more on the way to the peer");
+    lack.error().code = Code::Exhausted;
+    return lack;
+  }
   return fail_errno("sendmsg");
 }
 
