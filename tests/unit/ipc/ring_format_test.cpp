@@ -2,7 +2,6 @@
 // (ring_format.py): each side understands the other's messages, wakes it, takes up where it died,
 // and counts what it overwrote.
 #include <array>
-#include <atomic>
 #include <fcntl.h>
 #include <functional>
 #include <sstream>
@@ -13,6 +12,7 @@
 #include <vector>
 
 #include "ipc/remains.hpp"
+#include "ipc/shared_word.hpp"
 #include "ring_memory.hpp"
 #include "sys/memfd.hpp"
 
@@ -130,7 +130,7 @@ void wait_for(ReceivingChannel& from, View& view) {
     if (outcome == Got::Message) return;
     ASSERT_LT(std::chrono::steady_clock::now(), until);
     from.ring().arm();
-    std::atomic_thread_fence(std::memory_order_seq_cst);
+    store_load_fence(); // the sender: commit(), fence, load of armed
     if (!from.ready()) ear.wait(kPatience);
     from.ring().disarm();
   }
