@@ -292,8 +292,12 @@ int launch_as_ordinary_user(int report) {
   (void)::prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); // as a program started by that user would be
   const uid_t uid = ::getuid();
   const gid_t gid = ::getgid();
-  if (::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0)
-    return say("no user namespaces for ordinary users", 77);
+  if (::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) {
+#if defined(__SANITIZE_THREAD__) // user_namespaces(7): EINVAL is for who has a second thread
+    if (errno == EINVAL) return say("ThreadSanitizer has a thread of its own here", 77);
+#endif
+    return say(fmt::format("no user namespaces for ordinary users: {}", std::strerror(errno)), 77);
+  }
   const sys::Fd proc(::open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!sys::write_control(proc.get(), "setgroups", "deny") ||
       !sys::write_control(proc.get(), "uid_map", fmt::format("0 {} 1\n", uid)) ||
