@@ -27,6 +27,28 @@ std::string variable(const char* name) {
   return value == nullptr ? "" : value;
 }
 
+// A word of a shell's command line.
+std::string quoted(const std::string& word) {
+  constexpr std::string_view kPlain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=:,./@%";
+  if (!word.empty() && word.find_first_not_of(kPlain) == std::string::npos) return word;
+  std::string text = "'";
+  for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return text + "'";
+}
+
+// Commands of plugctl that ask no daemon: of the second, --root says where its files are.
+constexpr std::array<std::string_view, 7> kOfFiles = {"sign",    "verify", "manifest",  "inspect",
+                                                      "version", "new",    "completion"};
+constexpr std::array<std::string_view, 3> kOfRoot = {"key", "grant", "grants"};
+
+// The directory that a private daemon with this socket was given; nothing: it is not such a one.
+std::filesystem::path root_of(const std::filesystem::path& socket) {
+  const auto root = socket.parent_path().parent_path().parent_path();
+  const bool is_private = root.has_relative_path() && model::paths_under(root).socket() == socket;
+  return is_private ? root : std::filesystem::path();
+}
+
 void add_global_options(CLI::App& app, Context& context) {
   app.add_option("-o,--format", context.format, "table or json")
       ->check(CLI::IsMember({"table", "json"}));
@@ -41,6 +63,7 @@ void add_global_options(CLI::App& app, Context& context) {
 int say_error(const Context& context, Error error) {
   // Exit code 4 is 'no such plugin'; what is not found before a daemon was asked is a file.
   if (error.code == Code::NotFound && !context.asked_daemon) error.code = Code::Failed;
+  error.text = context.copyable(error.text);
   if (context.json()) {
     Json json = envelope();
     json["error"] = {{"code", code_name(error.code)},
@@ -112,6 +135,38 @@ std::filesystem::path Context::socket_path() const {
 Result<api::Client> Context::connect() const {
   asked_daemon = true;
   return api::Client::connect(socket_path());
+}
+
+std::string Context::copyable(std::string_view text) const {
+  constexpr std::string_view kName = "plugctl ";
+  const auto absolute = [](const std::string& path) {
+    return std::filesystem::absolute(path).lexically_normal();
+  };
+  const auto directory = !root.empty()     ? absolute(root)
+                         : !socket.empty() ? root_of(absolute(socket))
+                                           : std::filesystem::path();
+  const std::string of_root =
+      directory.empty() ? "" : fmt::format("--root {} ", quoted(directory.native()));
+  std::string of_daemon = of_root;
+  if (!socket.empty() && (of_root.empty() || !root.empty()))
+    of_daemon = fmt::format("--socket {} ", quoted(absolute(socket).native()));
+  std::string copy;
+  while (!text.empty()) {
+    const std::size_t at = text.find(kName);
+    copy += text.substr(0, at);
+    if (at == std::string_view::npos) break;
+    const bool is_name = at == 0 || std::string_view(" ('`").find(text[at - 1]) != text.npos;
+    text.remove_prefix(at + kName.size());
+    copy += kName;
+    const std::string_view command =
+        text.substr(0, text.find_first_not_of("abcdefghijklmnopqrstuvwxyz"));
+    if (!is_name || command.empty() || text.find("--root") != text.npos) continue;
+    const auto is_of = [&](const auto& commands) {
+      return std::ranges::find(commands, command) != commands.end();
+    };
+    if (!is_of(kOfFiles)) copy += is_of(kOfRoot) ? of_root : of_daemon;
+  }
+  return copy;
 }
 
 v1::PluginRef plugin_ref(const std::string& text) {

@@ -41,6 +41,9 @@ struct Context {
   // -H, else --root's, else $MOHHOS_SOCKET and the defaults. [any]
   [[nodiscard]] std::filesystem::path socket_path() const;
   [[nodiscard]] Result<api::Client> connect() const;
+  // The text with what this plugctl was told of its daemon (--root, --socket) in every command of
+  // plugctl that it names and that needs it: so that it works when it is copied. [any]
+  [[nodiscard]] std::string copyable(std::string_view text) const;
 };
 
 // "5", "500ms", "2s", "1m"; Invalid names the option. [pure]

@@ -138,7 +138,7 @@ Answer ask_keys(const Context& context) {
   const bool any = !error && files != std::filesystem::directory_iterator();
   if (any) return {Health::Good, keys.native(), ""};
   return {Health::Weaker, fmt::format("no keys in {}", keys.native()),
-          "no plugin can be loaded yet: plugctl key trust FILE.pub"};
+          context.copyable("no plugin can be loaded yet: plugctl key trust FILE.pub")};
 }
 
 Answer ask_daemon(const Context& context) {

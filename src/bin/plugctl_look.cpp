@@ -179,12 +179,13 @@ Result<int> names(const Context& context) {
   return 0;
 }
 
-void print_attempt(const v1::Attempt& attempt) {
+void print_attempt(const Context& context, const v1::Attempt& attempt) {
   const auto text = [](const std::string& from) { return monitor::escape_controls(from); };
   fmt::print("\n{}  {}\n", attempt.allowed() ? "allowed" : "refused", text(attempt.call()));
   if (!attempt.rule().empty()) fmt::print("  rule   {}\n", text(attempt.rule()));
   if (!attempt.hint().empty())
-    fmt::print("  {}  {}\n", attempt.allowed() ? "note " : "allow", text(attempt.hint()));
+    fmt::print("  {}  {}\n", attempt.allowed() ? "note " : "allow",
+               context.copyable(text(attempt.hint())));
   fmt::print("  seen   {}{}, last at {}{}\n", attempt.count(),
              attempt.count() == 1 ? " time" : " times", human_clock(attempt.last_us()),
              attempt.self_reported() ? ", as the plugin's process says" : "");
@@ -211,7 +212,7 @@ Result<int> why(const Context& context, const std::string& plugin) {
              paint_state(info.state(), want_color(context.no_color)), info.sandbox_level());
   if (!info.cause().empty()) fmt::print("cause: {}\n", monitor::escape_controls(info.cause()));
   if (found.attempts().empty() && found.lost() == 0) fmt::print("nothing was refused\n");
-  for (const auto& attempt : found.attempts()) print_attempt(attempt);
+  for (const auto& attempt : found.attempts()) print_attempt(context, attempt);
   if (found.lost() != 0) fmt::print("\nand {} more that found no room\n", found.lost());
   return 0;
 }

@@ -53,7 +53,9 @@ Result<int> generate(const Context& context, const std::string& base) {
   } else if (!context.quiet) {
     fmt::print("key {}\n  secret: {} (keep it; it has no password)\n  public: {}\n", id, secret,
                open);
-    fmt::print("next: plugctl sign PLUGIN.so -k {}, and plugctl key trust {}\n", secret, open);
+    fmt::print("next: {}\n",
+               context.copyable(fmt::format(
+                   "plugctl sign PLUGIN.so -k {}, and plugctl key trust {}", secret, open)));
   }
   return 0;
 }

@@ -114,6 +114,50 @@ TEST_F(Signature, AnUnknownKeyIsRefusedAndNamed) {
   expect_untrusted(plugin, "key");
 }
 
+// Each command that is printed as the next step works as it stands, whatever the daemon was named
+// by.
+TEST_F(Signature, WhatIsPrintedAsTheNextCommandWorksWhenCopied) {
+  const auto copied = [](const std::string& text, const std::string& begin) {
+    const auto at = text.find(begin);
+    const auto end = text.find_first_of(")\n", at);
+    return at == std::string::npos ? "" : text.substr(at, end - at);
+  };
+  const auto run_copied = [](std::string command) {
+    command.replace(0, std::string("plugctl").size(), program("plugctl").native());
+    return run({"sh", "-c", command});
+  };
+  const std::string root = daemon.root();
+  const std::string socket = daemon.socket();
+  const fs::path plugin = signed_plain();
+  const Outcome made = run(
+      {program("plugctl"), "--root", root, "key", "generate", "--out", daemon.root() / "other"});
+  ASSERT_EQ(made.code, 0);
+  ASSERT_EQ(run({program("plugctl"), "sign", "--key", daemon.root() / "other.key", plugin}).code,
+            0);
+  for (const auto& daemon_named : std::vector<std::vector<std::string>>{
+           {"--root", root}, {"--socket", socket}, {"--socket", socket, "--root", root}}) {
+    std::vector<std::string> load = {program("plugctl"), "load", plugin};
+    load.insert(load.begin() + 1, daemon_named.begin(), daemon_named.end());
+    const Outcome refused = run(load);
+    EXPECT_EQ(refused.code, 6);
+    const std::string trust = copied(refused.err, "plugctl --root " + root + " key trust FILE.pub");
+    EXPECT_NE(trust, "") << refused.err;
+  }
+  const std::string trust = copied(made.out, "plugctl --root " + root + " key trust");
+  EXPECT_EQ(run_copied(trust).code, 0) << made.out;
+  EXPECT_EQ(daemon.load(plugin).code, 0) << daemon.log();
+
+  const Outcome again = run({program("plugctl"), "--socket", socket, "load", plugin});
+  const std::string unload = copied(again.err, "plugctl --root " + root + " unload plain");
+  EXPECT_EQ(run_copied(unload).code, 0) << again.err;
+  const fs::path moved = daemon.root() / "elsewhere.sock"; // of no directory that it could tell
+  fs::create_symlink(socket, moved);
+  EXPECT_EQ(daemon.load(plugin).code, 0);
+  const Outcome once_more = run({program("plugctl"), "--socket", moved, "load", plugin});
+  const std::string that = copied(once_more.err, "plugctl --socket " + moved.native() + " unload");
+  EXPECT_EQ(run_copied(that).code, 0) << once_more.err;
+}
+
 TEST_F(Signature, ALegacyOneIsRefused) {
   const fs::path plugin = daemon.root() / "plain.so";
   fs::copy_file(plugin_file("plain"), plugin);
