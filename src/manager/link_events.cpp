@@ -17,6 +17,9 @@ constexpr std::array kLevels = {monitor::Stream::Error, monitor::Stream::Warning
                                 monitor::Stream::Info, monitor::Stream::Debug};
 
 constexpr std::size_t kLongestEndpointName = 63;
+// Endpoints of one user: each costs a line of the audit log, and the record is written anew.
+constexpr double kEndpointsPerSecond = 50;
+constexpr double kEndpointsSaved = 500;
 // From the end of its link to the end of a process that exits.
 constexpr std::chrono::milliseconds kExitGrace{200};
 
@@ -111,8 +114,7 @@ void Manager::Parts::on_refused_call(Plugin& plugin, const ipc::RefusedCall& cal
                              {"self_reported", true}});
 }
 
-Result<OpenedEndpoint> Manager::Parts::open_endpoint(const Caller& caller, std::string_view name,
-                                                     std::string delivers_to) {
+Result<> Manager::Parts::may_open_endpoint(const Caller& caller) {
   if (shutting_down) return fail(Code::BadState, "mohhosd is shutting down");
   const auto held = std::ranges::count_if(
       endpoints, [&](const auto& one) { return one.second.uid == caller.uid; });
@@ -120,6 +122,29 @@ Result<OpenedEndpoint> Manager::Parts::open_endpoint(const Caller& caller, std::
     return fail(Code::Exhausted,
                 "uid {} has {} endpoints open, and [control] max_endpoints_per_uid allows no more",
                 caller.uid, held);
+  const auto now = loop.now();
+  const auto [found, is_new] = openings.try_emplace(
+      caller.uid, Openings{.budget = {kEndpointsPerSecond, kEndpointsSaved, now}});
+  Openings& so_far = found->second;
+  if (so_far.budget.take(now)) {
+    so_far.refused = false;
+    return {};
+  }
+  auto refused =
+      fail(Code::Exhausted,
+           "uid {} opens endpoints too often: {} a second are allowed, and {} at once; wait a "
+           "moment, or keep one open",
+           caller.uid, kEndpointsPerSecond, kEndpointsSaved);
+  if (!std::exchange(so_far.refused, true))
+    audit.append("endpoints-refused", {{"uid", std::uint64_t{caller.uid}},
+                                       {"pid", std::int64_t{caller.pid}},
+                                       {"text", std::string_view(refused.error().text)}});
+  return refused;
+}
+
+Result<OpenedEndpoint> Manager::Parts::open_endpoint(const Caller& caller, std::string_view name,
+                                                     std::string delivers_to) {
+  TRY(may_open_endpoint(caller));
   TRY(sys::SocketPair pair, sys::make_seqpacket_pair());
   Endpoint endpoint;
   endpoint.id = {next_id++};

@@ -55,6 +55,12 @@ struct Denials {
   std::uint64_t left_out = 0;
 };
 
+// How often one user may open an endpoint.
+struct Openings {
+  TokenBucket budget;
+  bool refused = false; // the last one, and the audit log has it
+};
+
 // What the warden hands over of one plugin (or endpoint) before it is known what it was.
 struct Inheritance {
   std::map<std::pair<warden::KeepKind, std::uint64_t>, sys::Fd> kept;
@@ -171,6 +177,7 @@ struct Manager::Parts {
   void on_link_end(PluginId id, const Error& why);
   void on_log_line(PluginId id, monitor::LogLine line);
   void on_refused_call(Plugin& plugin, const ipc::RefusedCall& call);
+  [[nodiscard]] Result<> may_open_endpoint(const Caller& caller);
   [[nodiscard]] Result<OpenedEndpoint> open_endpoint(const Caller& caller, std::string_view name,
                                                      std::string delivers_to = {});
   [[nodiscard]] Result<> attach_endpoint(Endpoint endpoint, sys::Fd link);
@@ -301,6 +308,7 @@ struct Manager::Parts {
   monitor::AuditLog audit;
   std::map<PluginId, TokenBucket> report_budgets; // of what endpoints get into the audit log
   std::map<std::uint32_t, Denials> denials;       // by uid
+  std::map<std::uint32_t, Openings> openings;     // by uid
 
   std::map<std::uint64_t, std::pair<PluginId, std::function<void(const LogRecord&)>>> log_followers;
   std::map<std::uint64_t, std::pair<PluginId, std::function<void(const Event&)>>> watchers;

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "api/client.hpp"
 #include "evil.hpp"
 
 namespace mohhos::test {
@@ -39,6 +40,40 @@ TEST(EvilUser, DoesNotFillTheAuditLog) {
   const std::string log = read_text(daemon.root() / "var/log/mohhos/audit.jsonl");
   EXPECT_GE(count_of(log, "\"event\":\"denied\""), 64) << asked.out;
   EXPECT_LT(count_of(log, "\"event\":\"denied\""), 130);
+  EXPECT_EQ(daemon.stop(), "");
+}
+
+// A program that opens and closes endpoints without end is refused after a while, in the audit log
+// once for each time that it is, and only opening is refused to it.
+TEST(EvilUser, OpensEndpointsNoFasterThanItMay) {
+  Daemon daemon;
+  auto client = api::Client::connect(daemon.socket());
+  ASSERT_TRUE(client) << client.error().text;
+  const auto open = [&] {
+    sys::Fd link; // closed at once
+    return client->call<v1::OpenEndpointResponse>(
+        api::Method::OpenEndpoint, v1::OpenEndpointRequest(), std::chrono::seconds(20), -1, &link);
+  };
+  int opened = 0;
+  std::optional<Error> refused;
+  for (int i = 0; i < 5000 && !refused; ++i) {
+    if (auto answer = open(); answer)
+      ++opened;
+    else if (answer.error().text.find("max_endpoints_per_uid") == std::string::npos)
+      refused = answer.error(); // (the daemon may not have seen yet that the others are closed)
+  }
+  ASSERT_TRUE(refused) << opened;
+  EXPECT_EQ(refused->code, Code::Exhausted);
+  EXPECT_NE(refused->text.find("too often"), std::string::npos) << refused->text;
+  EXPECT_GE(opened, 500);
+  int again = 0; // as time goes by
+  for (int i = 0; i < 500; ++i) again += open() ? 1 : 0;
+  EXPECT_LT(again, 500);
+  const std::string log = read_text(daemon.root() / "var/log/mohhos/audit.jsonl");
+  EXPECT_GE(count_of(log, "\"event\":\"endpoints-refused\""), 1);
+  EXPECT_LE(count_of(log, "\"event\":\"endpoints-refused\""), 1 + again);
+  EXPECT_TRUE(
+      client->call<v1::DaemonStatus>(api::Method::Status, v1::Empty(), std::chrono::seconds(20)));
   EXPECT_EQ(daemon.stop(), "");
 }
 
