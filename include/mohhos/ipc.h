@@ -171,9 +171,11 @@ MOHHOS_API int plugin_drop_memory(plugin_memory_t* memory);
 /* (ours) Sends a request and waits for its answer: type, data and priority of *request are read,
  * type 0 means MSG_PLUGIN_DATA_REQUEST. *response is overwritten whole; its data is a copy that the
  * caller frees with plugin_message_free. Messages that arrive meanwhile wait for
- * plugin_receive_message; other threads' messages wait until the answer is there. Errors: as
- * plugin_send_message, and TIMED_OUT (no answer), PEER_GONE, PEER_RESTARTED (the one that was asked
- * is not there any more), PLUGIN_FAILED (it answered 'no': plugin_last_error() has its words). */
+ * plugin_receive_message. Other threads' calls of this header wait until the answer is there, as
+ * long as timeout_ms at the most: a program with several threads that talk to plugins asks with
+ * plugin_request and plugin_wait_response, which hold up nobody. Errors: as plugin_send_message,
+ * and TIMED_OUT (no answer), PEER_GONE, PEER_RESTARTED (the one that was asked is not there any
+ * more), PLUGIN_FAILED (it answered 'no': plugin_last_error() has its words). */
 MOHHOS_API int plugin_call(plugin_id_t target, const plugin_message_t* request,
                            plugin_message_t* response, uint32_t timeout_ms);
 

@@ -171,7 +171,7 @@ bool LinkPort::receive_one() {
   if (ended()) return false;
   auto received = ipc::receive_link_record(socket_.get(), ipc::LinkSide::Endpoint);
   if (!received) {
-    end(std::move(received).error());
+    end(received.error());
     return false;
   }
   if (!*received) return false;
@@ -187,7 +187,7 @@ void LinkPort::drain() {
   }
 }
 
-void LinkPort::end(Error why) {
+void LinkPort::end(const Error& why) {
   source_.reset();
   again_.reset();
   note_served(SIZE_MAX);

@@ -84,7 +84,7 @@ private:
   [[nodiscard]] bool is_deaf();
   // False: nothing more is there, or the link has ended.
   bool receive_one();
-  void end(Error why);
+  void end(const Error& why);
 
   sys::Loop& loop_;
   sys::Fd socket_;
