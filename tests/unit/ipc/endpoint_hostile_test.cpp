@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 
 #include "endpoints.hpp"
 
@@ -189,116 +188,6 @@ TEST_F(HostileEndpoint, BellsThatAreRungForSpaceDoNotEndAChannel) {
   for (int i = 0; i < kCount; ++i) send(*a, to_b, "x");
   receiving.join();
   EXPECT_TRUE(a->peer(to_b));
-}
-
-// --- descriptors ---
-
-// Of as many channels as others like to open: the one that does not fit is refused, and that is
-// all.
-TEST(FullEndpoint, AChannelWhoseDescriptorsFindNoRoomIsRefusedAndTheOthersGoOn) {
-  auto link = sys::make_seqpacket_pair();
-  ASSERT_TRUE(link);
-  const auto endpoint = *Endpoint::open(std::move(link->second), {});
-  Pair pair;
-  const ChannelMemory& memory = pair.memory;
-  const auto end = make_receiver_end(memory);
-  ASSERT_TRUE(end);
-  ChannelOpened opened;
-  opened.channel_id = 1;
-  opened.ring_bytes = 4096;
-  opened.role = Role::Receive;
-  ASSERT_TRUE(send_link_record(link->first.get(), opened, end->in_order()));
-  rlimit usual{};
-  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &usual), 0);
-  const sys::Fd next(::dup(0));
-  const rlimit few{.rlim_cur = static_cast<rlim_t>(next.get()) + 3, .rlim_max = usual.rlim_max};
-  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
-  const auto nothing = endpoint->receive(kNoWait);
-  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &usual), 0);
-  ASSERT_TRUE(nothing) << nothing.error().text;
-  const auto answer = receive_link_record(link->first.get(), LinkSide::Endpoint);
-  ASSERT_TRUE(answer && *answer);
-  ASSERT_EQ((*answer)->type(), LinkType::CloseChannel);
-  EXPECT_NE(std::string_view((*answer)->as<CloseChannel>().text).find("max_file_descriptors"),
-            std::string_view::npos);
-  opened.channel_id = 2;
-  ASSERT_TRUE(send_link_record(link->first.get(), opened, end->in_order()));
-  Outlaw::send(*pair.sender, {}, "goes on");
-  auto message = endpoint->receive(soon());
-  ASSERT_TRUE(message && *message);
-  EXPECT_EQ(text_of((*message)->payload), "goes on");
-  endpoint->release(**message);
-}
-
-// The answer to the first question of an endpoint, there before it asks.
-ChannelOpened first_answer() {
-  ChannelOpened opened;
-  opened.header.sequence = 1;
-  opened.channel_id = 1;
-  opened.peer_id = 2;
-  opened.ring_bytes = 4096;
-  opened.role = Role::Send;
-  return opened;
-}
-
-TEST(FullEndpoint, WhoAsksForAChannelHearsThatThereIsNoRoomForIt) {
-  auto link = sys::make_seqpacket_pair();
-  ASSERT_TRUE(link);
-  const auto endpoint = *Endpoint::open(std::move(link->second), {});
-  const testing::Pair pair;
-  const auto end = make_sender_end(pair.memory);
-  ASSERT_TRUE(end);
-  ASSERT_TRUE(send_link_record(link->first.get(), first_answer(), end->in_order()));
-  rlimit usual{};
-  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &usual), 0);
-  const sys::Fd next(::dup(0));
-  const rlimit few{.rlim_cur = static_cast<rlim_t>(next.get()) + 3, .rlim_max = usual.rlim_max};
-  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
-  const auto channel = endpoint->open_channel(PluginId{2}, soon());
-  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &usual), 0);
-  ASSERT_FALSE(channel);
-  EXPECT_EQ(channel.error().code, Code::Exhausted);
-  EXPECT_NE(channel.error().text.find("max_file_descriptors"), std::string::npos);
-}
-
-TEST(FullEndpoint, AChannelToWhoLeavesAtOnceIsToNobody) {
-  auto link = sys::make_seqpacket_pair();
-  ASSERT_TRUE(link);
-  const auto endpoint = *Endpoint::open(std::move(link->second), {});
-  const testing::Pair pair;
-  const auto end = make_sender_end(pair.memory);
-  ASSERT_TRUE(end);
-  ASSERT_TRUE(send_link_record(link->first.get(), first_answer(), end->in_order()));
-  ChannelClosed closed;
-  closed.channel_id = 1;
-  closed.reason = CloseReason::PeerGone;
-  ASSERT_TRUE(send_link_record(link->first.get(), closed));
-  const auto channel = endpoint->open_channel(PluginId{2}, soon());
-  ASSERT_FALSE(channel);
-  EXPECT_EQ(channel.error().code, Code::PeerGone) << channel.error().text;
-}
-
-// A manager of another generation than ours.
-TEST(FullEndpoint, ARingOfAnotherVersionIsRefusedAndSaysSo) {
-  auto link = sys::make_seqpacket_pair();
-  ASSERT_TRUE(link);
-  const auto endpoint = *Endpoint::open(std::move(link->second), {});
-  const Pair pair;
-  const ChannelMemory& memory = pair.memory;
-  const std::uint32_t other = kRingVersion + 1;
-  ASSERT_EQ(::pwrite(memory.data.get(), &other, sizeof other, offsetof(DataHeader, version)), 4);
-  ChannelOpened opened;
-  opened.channel_id = 1;
-  opened.ring_bytes = 4096;
-  opened.role = Role::Receive;
-  const auto end = make_receiver_end(memory);
-  ASSERT_TRUE(end);
-  ASSERT_TRUE(send_link_record(link->first.get(), opened, end->in_order()));
-  EXPECT_FALSE(*endpoint->receive(kNoWait));
-  const auto answer = receive_link_record(link->first.get(), LinkSide::Endpoint);
-  ASSERT_TRUE(answer && *answer);
-  EXPECT_NE(std::string_view((*answer)->as<CloseChannel>().text).find("version"),
-            std::string_view::npos);
 }
 
 // --- lies about who waits for whom ---
