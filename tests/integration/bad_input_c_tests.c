@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "mohhos/mohhos.h"
+#include "start_plugin.h"
 
 static plugin_id_t bounce, plain, closed;
 
@@ -144,20 +145,11 @@ static void test_another_abi(const char* file) {
   assert(plugin == NULL);
 }
 
-static plugin_id_t start(const char* file) {
-  plugin_descriptor_t* plugin = NULL;
-  assert(plugin_load(file, &plugin) == 0);
-  const plugin_id_t id = plugin->id;
-  plugin_descriptor_free(plugin);
-  assert(plugin_start(id) == 0);
-  return id;
-}
-
 int main(int argc, char** argv) {
   assert(argc == 5);
-  bounce = start(argv[1]);
-  plain = start(argv[2]);
-  closed = start(argv[3]);
+  bounce = start_plugin(argv[1]);
+  plain = start_plugin(argv[2]);
+  closed = start_plugin(argv[3]);
   test_larger_than_the_ring();
   test_a_loan_that_is_never_sent();
   test_a_view_after_its_release();

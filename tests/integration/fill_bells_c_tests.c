@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "mohhos/mohhos.h"
+#include "start_plugin.h"
 
 enum { ROUNDS = 400 };
 
@@ -76,14 +77,10 @@ static void* spoil_all(void* unused) {
 }
 
 int main(int argc, char** argv) {
-  plugin_descriptor_t* plugin = NULL;
   pthread_t spoiler;
   char text[] = "spoil me";
   assert(argc == 2);
-  assert(plugin_load(argv[1], &plugin) == 0);
-  const plugin_id_t bounce = plugin->id;
-  plugin_descriptor_free(plugin);
-  assert(plugin_start(bounce) == 0);
+  const plugin_id_t bounce = start_plugin(argv[1]);
   plugin_message_t first = {.type = MSG_PLUGIN_CUSTOM, .data_size = sizeof text, .data = text};
   plugin_message_t view;
   assert(plugin_send_message(bounce, &first) == 0 && plugin_receive_view(&view, 5000) == 0);

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "mohhos/mohhos.h"
+#include "start_plugin.h"
 
 static plugin_id_t bounce;
 static plugin_id_t gallery;
@@ -136,12 +137,15 @@ static void test_limits_of_a_maker(void) {
   assert(plugin_drop_memory(&more) == 0);
 }
 
-static void clear_gallery(void) {
-  char text[] = "clear";
+static void ask_gallery(char* text) {
   plugin_message_t request = text_message(text);
   plugin_message_t answer;
   assert(plugin_call(gallery, &request, &answer, 5000) == 0);
   plugin_message_free(&answer);
+}
+static void clear_gallery(void) {
+  char text[] = "clear";
+  ask_gallery(text);
 }
 
 /* A plugin that keeps what it gets. */
@@ -238,6 +242,8 @@ static void test_let_go_just_now(pid_t manager) {
     make(&memory, 4096, 'k');
     make(&sending.memory, 4096, 'k');
     while (plugin_send_memory(gallery, &message, &memory) == 0) continue;
+    char all[] = "?";
+    ask_gallery(all); /* it has them by now; the helper's way to it is another one */
     sending.thread = 0;
     assert(kill(manager, SIGSTOP) == 0);
     assert(pthread_create(&thread, NULL, send_one_more, &sending) == 0);
@@ -361,20 +367,11 @@ static void test_disconnect(void) {
   test_there_and_back(); /* over a new connection */
 }
 
-static plugin_id_t start(const char* file) {
-  plugin_descriptor_t* plugin = NULL;
-  assert(plugin_load(file, &plugin) == 0);
-  const plugin_id_t id = plugin->id;
-  plugin_descriptor_free(plugin);
-  assert(plugin_start(id) == 0);
-  return id;
-}
-
 int main(int argc, char** argv) {
   assert(argc == 4);
   start_helper();
-  bounce = start(argv[1]);
-  gallery = start(argv[2]);
+  bounce = start_plugin(argv[1]);
+  gallery = start_plugin(argv[2]);
   test_there_and_back();
   test_what_is_not_taken();
   test_what_has_none();

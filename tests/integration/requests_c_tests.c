@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "mohhos/mohhos.h"
+#include "start_plugin.h"
 
 static plugin_id_t slow;
 
@@ -135,19 +136,10 @@ static void test_disconnecting(void) {
   assert(plugin_wait_response(forgotten, &response, 0) == PLUGIN_E_NOT_FOUND);
 }
 
-static plugin_id_t load(const char* path) {
-  plugin_descriptor_t* descriptor = NULL;
-  assert(plugin_load(path, &descriptor) == 0);
-  const plugin_id_t id = descriptor->id;
-  plugin_descriptor_free(descriptor);
-  assert(plugin_start(id) == 0);
-  return id;
-}
-
 int main(int count, char** arguments) {
   assert(count == 3);
-  (void)load(arguments[2]);
-  slow = load(arguments[1]);
+  (void)start_plugin(arguments[2]);
+  slow = start_plugin(arguments[1]);
   test_bad_arguments();
   test_waits_and_looks();
   test_takes_back();

@@ -32,6 +32,12 @@ protected:
   bool keeper_has(const std::string& text) {
     return Daemon::eventually([&] { return trimmed(call("keeper", "?")) == text; });
   }
+  // The number of the dead letter of a message that kills it.
+  std::string bury_die() {
+    call("feeder", "say die");
+    EXPECT_TRUE(comes_back("4")) << daemon.log();
+    return json(daemon.plugctl({"-o", "json", "deadletter", "list"}).out, "letters.0.id");
+  }
   static std::string numbers(int from, int to) {
     std::string text;
     for (int i = from; i < to; ++i) text += std::to_string(i) + ",";
@@ -261,10 +267,7 @@ TEST_F(Restart, AMessageThatKillsAgainAndAgainIsTakenOutOfTheWay) {
 
 TEST_F(Restart, ADeadLetterIsSentAgainToThePluginOfThatName) {
   begin();
-  call("feeder", "say die");
-  ASSERT_TRUE(comes_back("4")) << daemon.log();
-  const std::string id =
-      json(daemon.plugctl({"-o", "json", "deadletter", "list"}).out, "letters.0.id");
+  const std::string id = bury_die();
   EXPECT_EQ(daemon.plugctl({"unload", "phoenix", "--force"}).code, 0);
   EXPECT_REFUSED(daemon.plugctl({"deadletter", "retry", id}), 4, "phoenix");
   ASSERT_EQ(daemon.load_and_start(daemon.sign(plugin_file("phoenix_calm")), "phoenix").code, 0);
@@ -279,10 +282,7 @@ TEST_F(Restart, ADeadLetterIsSentAgainToThePluginOfThatName) {
 // message to this one plugin, and opens no way for anything else.
 TEST_F(Restart, ADeadLetterIsSentAgainWhateverTheReceiversAclSaysNow) {
   begin();
-  call("feeder", "say die");
-  ASSERT_TRUE(comes_back("4")) << daemon.log();
-  const std::string id =
-      json(daemon.plugctl({"-o", "json", "deadletter", "list"}).out, "letters.0.id");
+  const std::string id = bury_die();
   EXPECT_EQ(daemon.plugctl({"unload", "phoenix", "--force"}).code, 0);
   ASSERT_EQ(daemon.load_and_start(daemon.sign(plugin_file("phoenix_closed")), "phoenix").code, 0);
   EXPECT_REFUSED(daemon.plugctl({"send", "phoenix", "die"}), 5, "receive_from");

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "mohhos/mohhos.h"
+#include "start_plugin.h"
 
 enum {
   SENDERS = 2,
@@ -287,11 +288,8 @@ int main(int argc, char** argv) {
   static atomic_uint rounds;
   pthread_t receiving;
   pthread_t using;
-  plugin_descriptor_t* plugin = NULL;
-  assert(argc == 2 && plugin_load(argv[1], &plugin) == 0);
-  bounce = plugin->id;
-  plugin_descriptor_free(plugin);
-  assert(plugin_start(bounce) == 0);
+  assert(argc == 2);
+  bounce = start_plugin(argv[1]);
   test_everything_at_once();
   test_one_is_busy();
   test_closed_meanwhile();

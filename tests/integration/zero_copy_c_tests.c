@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "mohhos/mohhos.h"
+#include "start_plugin.h"
 
 static plugin_id_t bounce;
 
@@ -149,12 +150,8 @@ static void test_disconnect(void) {
 }
 
 int main(int argc, char** argv) {
-  plugin_descriptor_t* plugin = NULL;
   assert(argc == 2);
-  assert(plugin_load(argv[1], &plugin) == 0);
-  bounce = plugin->id;
-  plugin_descriptor_free(plugin);
-  assert(plugin_start(bounce) == 0);
+  bounce = start_plugin(argv[1]);
   test_there_and_back();
   test_a_loan_ends_once();
   test_a_request_taken_back_beside_a_loan();
