@@ -42,21 +42,22 @@ Result<std::unique_ptr<LinkPort>> LinkPort::open(sys::Loop& loop, sys::Fd socket
   return port;
 }
 
-Result<> LinkPort::put(const Queued& record) {
+Result<> LinkPort::put(std::span<const std::byte> bytes, const std::vector<sys::Fd>& owned) {
   std::vector<int> fds;
-  for (const sys::Fd& fd : record.fds) fds.push_back(fd.get());
-  TRY(ipc::send_link_bytes(socket_.get(), record.bytes, fds));
+  fds.reserve(owned.size());
+  for (const sys::Fd& fd : owned) fds.push_back(fd.get());
+  TRY(ipc::send_link_bytes(socket_.get(), bytes, fds));
   if (!fds.empty()) starved_since_.reset();
   return {};
 }
 
-void LinkPort::push(Queued record) {
+void LinkPort::push(std::span<const std::byte> bytes, std::vector<sys::Fd> fds,
+                    OnGivenUp on_given_up) {
   if (ended()) return;
   if (serving_) ++answers_;
-  record.answer = serving_;
   Code outcome = Code::Refused; // behind those that wait
   if (queue_.empty()) {
-    const auto sent = put(record);
+    const auto sent = put(bytes, fds);
     if (sent) return;
     outcome = sent.error().code;
     if (outcome == Code::Unreachable)
@@ -64,7 +65,10 @@ void LinkPort::push(Queued record) {
     if (outcome != Code::Refused && outcome != Code::Exhausted) return end(sent.error());
   }
   if (queue_.size() == kLongestQueue) return end({Code::Exhausted, "it does not read its link"});
-  queue_.push_back(std::move(record));
+  queue_.push_back({.bytes = {bytes.begin(), bytes.end()},
+                    .fds = std::move(fds),
+                    .on_given_up = std::move(on_given_up),
+                    .answer = serving_});
   if (outcome == Code::Exhausted) {
     if (!starved_since_) starved_since_ = loop_.now();
     try_again();
@@ -80,7 +84,7 @@ bool LinkPort::push_now(std::span<const std::byte> bytes, std::span<const int> f
 
 void LinkPort::flush() {
   while (!queue_.empty()) {
-    const auto sent = put(queue_.front());
+    const auto sent = put(queue_.front().bytes, queue_.front().fds);
     if (!sent && sent.error().code == Code::Refused) return source_.watch(EPOLLIN | EPOLLOUT);
     if (!sent && sent.error().code == Code::Exhausted) {
       const Monotonic now = loop_.now();

@@ -41,10 +41,7 @@ public:
   template <class T>
     requires ipc::kIsLinkRecord<T>
   void send(const T& record, std::vector<sys::Fd> fds = {}, OnGivenUp on_given_up = {}) {
-    const auto bytes = std::as_bytes(std::span(&record, 1));
-    push({.bytes = {bytes.begin(), bytes.end()},
-          .fds = std::move(fds),
-          .on_given_up = std::move(on_given_up)});
+    push(std::as_bytes(std::span(&record, 1)), std::move(fds), std::move(on_given_up));
   }
   // The same, at once or not at all: false, when the peer does not read just now. [loop]
   template <class T>
@@ -72,8 +69,8 @@ private:
     bool answer = false;
   };
   LinkPort(sys::Loop& loop, sys::Fd socket, OnRecord on_record, OnEnd on_end);
-  void push(Queued record);
-  [[nodiscard]] Result<> put(const Queued& record);
+  void push(std::span<const std::byte> bytes, std::vector<sys::Fd> fds, OnGivenUp on_given_up);
+  [[nodiscard]] Result<> put(std::span<const std::byte> bytes, const std::vector<sys::Fd>& owned);
   bool push_now(std::span<const std::byte> bytes, std::span<const int> fds);
   void on_events(std::uint32_t events);
   void flush();
