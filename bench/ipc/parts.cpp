@@ -98,10 +98,6 @@ std::vector<Part> measure_parts() {
     send(looked);
     receive();
   }
-  add("ring: loan alone", median_of([&] {
-        std::span<std::byte> space;
-        keep(sender->ring().loan(64, {}, space));
-      }));
   add("ring: send, receiver not looked at", median_of([&] { send(plain); }, drain));
   add("ring: send, more follows", median_of([&] { send(more); }, drain));
   add("ring: send", median_of([&] { send(looked); }, drain));

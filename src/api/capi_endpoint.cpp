@@ -167,11 +167,11 @@ plugin_message_t message_of(const ipc::MessageInfo& info, PluginId sender, Plugi
 Result<> send_copy(Connection& one, ipc::Endpoint& endpoint, PluginId target,
                    const ipc::Outgoing& about, plugin_message_t& message) {
   TRY(check_no_loan(one, target));
-  TRY(const ChannelId channel, endpoint.open_channel(target, from_now(kOpenTime)));
-  auto id = endpoint.send(channel, about, bytes_of(message), from_now(kSendTime));
+  TRY(const ChannelId channel, endpoint.open_channel(target, ipc::Deadline::within(kOpenTime)));
+  auto id = endpoint.send(channel, about, bytes_of(message), ipc::Deadline::within(kSendTime));
   // Told once for each restart; the message is not sent yet, and the channel goes on.
   if (!id && id.error().code == Code::PeerRestarted)
-    id = endpoint.send(channel, about, bytes_of(message), from_now(kSendTime));
+    id = endpoint.send(channel, about, bytes_of(message), ipc::Deadline::within(kSendTime));
   if (!id) return std::unexpected(std::move(id).error());
   endpoint.flush();
   if (about.durable) ++one.durable[target].unsynced;

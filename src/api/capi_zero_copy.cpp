@@ -41,10 +41,12 @@ int plugin_loan_message(plugin_id_t target, plugin_message_t* message) {
     if (target == 0) return fail(Code::Invalid, "0 is no plugin's id");
     return with_endpoint([&](Connection& one, ipc::Endpoint& endpoint) -> Result<> {
       TRY(check_no_loan(one, PluginId{target}));
-      TRY(const ChannelId channel, endpoint.open_channel(PluginId{target}, from_now(kOpenTime)));
-      auto lent = endpoint.loan(channel, message->data_size, about, from_now(kSendTime));
+      TRY(const ChannelId channel,
+          endpoint.open_channel(PluginId{target}, ipc::Deadline::within(kOpenTime)));
+      auto lent =
+          endpoint.loan(channel, message->data_size, about, ipc::Deadline::within(kSendTime));
       if (!lent && lent.error().code == Code::PeerRestarted) // as plugin_send_message
-        lent = endpoint.loan(channel, message->data_size, about, from_now(kSendTime));
+        lent = endpoint.loan(channel, message->data_size, about, ipc::Deadline::within(kSendTime));
       if (!lent) return std::unexpected(std::move(lent).error());
       message->data = lent->data();
       message->receiver = target;

@@ -15,8 +15,6 @@
 namespace mohhos::ipc {
 namespace {
 
-constexpr std::uint32_t kLookEvery = 64; // messages
-
 using sys::kHugePage;
 
 // How both headers begin; all the rest is 0, as new memory is. Written by itself, because the
@@ -162,17 +160,7 @@ Result<SendingChannel> SendingChannel::attach(ChannelEnd end, std::uint64_t ring
                         std::move(end.space_bell), RingSender(memory, generation, options.loss));
 }
 
-std::uint64_t SendingChannel::commit(bool more) noexcept {
-  const std::uint64_t id = ring_.commit(more);
-  ++unlooked_;
-  if (!more || unlooked_ >= kLookEvery) wake();
-  return id;
-}
-
-void SendingChannel::wake() noexcept {
-  if (unlooked_ == 0) return;
-  unlooked_ = 0;
-  if (!ring_.must_wake()) return;
+void SendingChannel::ring_bell() noexcept {
   ring_doorbell(data_bell_.get());
   ++ring_.counters().bells;
 }
@@ -203,13 +191,8 @@ Result<ReceivingChannel> ReceivingChannel::attach(ChannelEnd end, std::uint64_t 
                           options.loss);
 }
 
-RingReceiver::Outcome ReceivingChannel::next(View& view) noexcept {
-  if (loss_ == Loss::Oldest) [[unlikely]]
-    return next_copy(view);
-  const RingReceiver::Outcome outcome = ring_.next(view);
-  if (outcome == RingReceiver::Outcome::Empty && ring_.must_wake(true))
-    ring_doorbell(space_bell_.get());
-  return outcome;
+void ReceivingChannel::ring_bell() noexcept {
+  ring_doorbell(space_bell_.get());
 }
 
 std::uint64_t ReceivingChannel::dropped() const noexcept {
@@ -225,14 +208,9 @@ RingReceiver::Outcome ReceivingChannel::next_copy(View& view) {
   return outcome;
 }
 
-void ReceivingChannel::release(std::uint64_t end, std::uint64_t number) noexcept {
-  if (loss_ == Loss::Oldest) [[unlikely]] {
-    for (; !copies_.empty() && copies_.front().number <= number; copies_.pop_front())
-      spare_ = std::move(copies_.front().bytes);
-    return;
-  }
-  ring_.release(end, number);
-  if (ring_.must_wake(false)) ring_doorbell(space_bell_.get());
+void ReceivingChannel::release_copies(std::uint64_t number) noexcept {
+  for (; !copies_.empty() && copies_.front().number <= number; copies_.pop_front())
+    spare_ = std::move(copies_.front().bytes);
 }
 
 } // namespace mohhos::ipc

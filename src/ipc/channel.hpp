@@ -67,9 +67,18 @@ public:
   [[nodiscard]] const RingSender& ring() const noexcept { return ring_; }
   // Publishes, and rings if the receiver sleeps. Returns the message's id. `more`: looks at the
   // receiver for one message in 64 only, and after the last one the caller owes a wake(). [any]
-  std::uint64_t commit(bool more = false) noexcept;
+  std::uint64_t commit(bool more = false) noexcept {
+    const std::uint64_t id = ring_.commit(more);
+    if (++unlooked_ >= kLookEvery || !more) wake();
+    return id;
+  }
   // Rings if the receiver sleeps and was not looked at since the last commit. [any]
-  void wake() noexcept;
+  void wake() noexcept {
+    if (unlooked_ == 0) return;
+    unlooked_ = 0;
+    if (ring_.must_wake()) [[unlikely]]
+      ring_bell();
+  }
   // Gives the ring's memory back to the system, but for a page or two: of a channel that is idle.
   // Nothing while there are messages in it. [any]
   void return_memory() noexcept;
@@ -80,6 +89,9 @@ public:
 private:
   SendingChannel(sys::Mapping data, sys::Mapping control, sys::Fd data_bell, sys::Fd space_bell,
                  RingSender ring);
+  void ring_bell() noexcept;
+
+  static constexpr std::uint32_t kLookEvery = 64; // messages
   sys::Mapping data_;
   sys::Mapping control_;
   sys::Fd data_bell_;
@@ -95,7 +107,13 @@ public:
   [[nodiscard]] RingReceiver& ring() noexcept { return ring_; }
   [[nodiscard]] const RingReceiver& ring() const noexcept { return ring_; }
   // The ring's next(); when it says Empty, a sender that waits for space hears of all of it. [any]
-  [[nodiscard]] RingReceiver::Outcome next(View& view) noexcept;
+  [[nodiscard]] RingReceiver::Outcome next(View& view) noexcept {
+    if (loss_ == Loss::Oldest) [[unlikely]]
+      return next_copy(view);
+    const RingReceiver::Outcome outcome = ring_.next(view);
+    if (outcome == RingReceiver::Outcome::Empty && ring_.must_wake(true)) ring_bell();
+    return outcome;
+  }
   // Whether next() would not say Empty. [any]
   [[nodiscard]] bool ready() const noexcept {
     return ring_.ready() || (loss_ == Loss::Oldest && ring_.overwritten());
@@ -106,7 +124,13 @@ public:
   [[nodiscard]] bool all_released() const noexcept {
     return ring_.all_released() && copies_.empty();
   }
-  void release(std::uint64_t end, std::uint64_t number) noexcept;
+  void release(std::uint64_t end, std::uint64_t number) noexcept {
+    if (loss_ == Loss::Oldest) [[unlikely]]
+      return release_copies(number);
+    ring_.release(end, number);
+    if (ring_.must_wake(false)) [[unlikely]]
+      ring_bell();
+  }
   // Messages that the sender says it had no room for and dropped. [any]
   [[nodiscard]] std::uint64_t dropped() const noexcept;
   [[nodiscard]] int data_bell() const noexcept { return data_bell_.get(); }
@@ -126,6 +150,8 @@ private:
     std::vector<std::byte> bytes;
   };
   [[nodiscard]] RingReceiver::Outcome next_copy(View& view);
+  void release_copies(std::uint64_t number) noexcept;
+  void ring_bell() noexcept;
   Loss loss_;
   std::deque<Copy> copies_;
   std::vector<std::byte> spare_; // the memory of one that was released

@@ -28,6 +28,7 @@
 #include "base/error.hpp"
 #include "base/ids.hpp"
 #include "base/units.hpp"
+#include "ipc/deadline.hpp"
 #include "ipc/link.hpp"
 #include "ipc/link_codec.hpp"
 #include "ipc/message.hpp"
@@ -35,9 +36,6 @@
 #include "sys/fd.hpp"
 
 namespace mohhos::ipc {
-
-inline constexpr Monotonic kNoWait{}; // now or not at all
-inline constexpr Monotonic kForever = Monotonic::max();
 
 struct Peer {
   PluginId id;
@@ -158,9 +156,9 @@ public:
   // NotFound, PeerGone (it left at once), Exhausted (no room for its descriptors here), TimedOut,
   // Unreachable (the link). Other records that arrive meanwhile wait for receive(). `ring_bytes`: a
   // wish for this channel, rounded up to a ring size; 0: the settings'. [loop]
-  [[nodiscard]] Result<ChannelId> open_channel(PluginId target, Monotonic deadline,
+  [[nodiscard]] Result<ChannelId> open_channel(PluginId target, Deadline deadline,
                                                std::uint64_t ring_bytes = 0);
-  [[nodiscard]] Result<ChannelId> open_channel(std::string_view name, Monotonic deadline,
+  [[nodiscard]] Result<ChannelId> open_channel(std::string_view name, Deadline deadline,
                                                std::uint64_t ring_bytes = 0);
   // Who is at the other end; nothing if there is no such channel. [loop]
   [[nodiscard]] std::optional<Peer> peer(ChannelId channel) const;
@@ -174,12 +172,12 @@ public:
   // Malformed (the peer broke the ring), TooLarge. The first message of another priority than
   // normal opens a lane for it, with open_channel()'s errors. [loop]
   [[nodiscard]] Result<std::span<std::byte>> loan(ChannelId channel, std::uint32_t size,
-                                                  const Outgoing& about, Monotonic deadline);
+                                                  const Outgoing& about, Deadline deadline);
   // Publishes what was loaned; returns the message's id, 0 when the channel has ended. [loop]
   std::uint64_t commit(ChannelId channel);
   // Both in one, with a copy. [loop]
   [[nodiscard]] Result<std::uint64_t> send(ChannelId channel, const Outgoing& about,
-                                           std::span<const std::byte> bytes, Monotonic deadline);
+                                           std::span<const std::byte> bytes, Deadline deadline);
 
   // Waits until every message that was sent as durable on this channel (in all its priorities), or
   // on any, is on disk or acknowledged. Denied: this endpoint may not ask for it. Exhausted: the

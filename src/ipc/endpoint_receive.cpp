@@ -14,8 +14,6 @@
 namespace mohhos::ipc {
 namespace {
 
-// Messages in a row from one channel while others of its rank have some.
-constexpr std::uint32_t kFairShare = 16;
 // A busy ring must not starve the link and the idle channels.
 constexpr std::uint32_t kReceivesPerPoll = 256;
 // Of a peer's sentence: it may say gigabytes, and they would be ours.
@@ -29,8 +27,7 @@ Monotonic now() {
 
 } // namespace
 
-Receiving* Endpoint::State::find_receiving(ChannelId id) {
-  if (last_receiving != nullptr && last_receiving->id == id) return last_receiving;
+Receiving* Endpoint::State::look_up_receiving(ChannelId id) {
   const auto found = receiving.find(id.value);
   if (found == receiving.end()) return nullptr;
   last_receiving = found->second.get();
@@ -58,19 +55,31 @@ void Endpoint::State::deactivate(Receiving& channel) {
 
 // --- messages ---
 
+// The usual case first: rings of one rank only, and the one in turn has a message.
 Endpoint::State::Next Endpoint::State::next_message(Message& message) {
+  if (const Ranks ranks = busy_ranks(); ranks.single()) [[likely]] {
+    Service& service = services[*ranks.begin()];
+    if (service.turn < service.active.size()) [[likely]]
+      if (const Next next = take_from(*service.active[service.turn], message);
+          next != Next::Nothing) [[likely]] {
+        service.charge();
+        return next;
+      }
+  }
+  return next_in_general(message);
+}
+
+Endpoint::State::Next Endpoint::State::next_in_general(Message& message) {
   for (;;) {
     bool others = false; // have messages perhaps, and no credit
     for (const std::size_t rank : busy_ranks()) {
       Service& service = services[rank];
       if (service.credit == 0) {
         others = true;
-        continue;
+      } else if (const Next next = next_of(service, message); next != Next::Nothing) {
+        service.charge();
+        return next;
       }
-      const Next next = next_of(service, message);
-      if (next == Next::Nothing) continue;
-      --service.credit;
-      return next;
     }
     if (!others) return Next::Nothing;
     for (std::size_t rank = 0; rank < services.size(); ++rank)
@@ -81,16 +90,9 @@ Endpoint::State::Next Endpoint::State::next_message(Message& message) {
 Endpoint::State::Next Endpoint::State::next_of(Service& service, Message& message) {
   for (std::size_t empty = 0; empty < service.active.size();) {
     if (service.turn >= service.active.size()) service.turn = 0;
-    Receiving& from = *service.active[service.turn];
     const std::size_t before = service.active.size();
-    const Next next = take_from(from, message);
-    if (next != Next::Nothing) {
-      if (++service.taken >= kFairShare) {
-        service.taken = 0;
-        ++service.turn;
-      }
-      return next;
-    }
+    const Next next = take_from(*service.active[service.turn], message);
+    if (next != Next::Nothing) return next;
     service.taken = 0;
     if (service.active.size() == before) { // else it ended, and another one has its place
       ++service.turn;
@@ -101,44 +103,55 @@ Endpoint::State::Next Endpoint::State::next_of(Service& service, Message& messag
 }
 
 Endpoint::State::Next Endpoint::State::take_from(Receiving& from, Message& message) {
-  switch (from.channel.next(message)) {
-  case RingReceiver::Outcome::Message: break;
-  case RingReceiver::Outcome::Broken:
-    break_receiving(from, from.channel.ring().breach());
-    return Next::Nothing;
-  case RingReceiver::Outcome::Empty:
-    from.untimed = 0;
-    if (from.calls_fail) fail_calls(from.peer.id, *std::exchange(from.calls_fail, std::nullopt));
-    if (from.ending && from.channel.all_released()) end_receiving(from.id);
-    return Next::Nothing;
-  }
+  if (const auto outcome = from.channel.next(message); outcome != RingReceiver::Outcome::Message)
+      [[unlikely]]
+    return take_nothing(from, outcome);
   ++counters.received;
   from.idle_bells = 0;
   if (message.info.generation == 0) message.info.generation = from.peer.generation.value;
-  // The clock costs as much as the rest of this: of messages that come together every eighth looks.
-  // One that was sent after the last look did not lie there then (or its sender lies, at a look's
-  // cost).
-  const bool timed = from.untimed-- == 0;
-  if (timed || message.info.timestamp_ns > time_ns) time_ns = clock.now();
-  if (timed) {
-    from.untimed = kMessagesPerLook;
-    // A clock of another process, hostile perhaps: what comes from the future took no time.
-    from.channel.ring().note_latency(
-        time_ns > message.info.timestamp_ns ? time_ns - message.info.timestamp_ns : 0);
-  }
+  look_at_clock(from, message.info.timestamp_ns);
   message.sender = from.peer.id;
   message.channel = from.id;
   message.received_ns = time_ns;
-  if (from.tap) [[unlikely]]
-    copy_to_tap(from, message);
+  if (from.tap || from.lane == Lane::Reply || message.info.correlation != 0) [[unlikely]]
+    return take_special(from, message);
+  from.held_end = message.end;
+  from.own_waits = false; // it lies before this one
+  return Next::Message;
+}
+
+// The clock costs as much as the rest: of messages that come together every eighth looks. One that
+// was sent after the last look did not lie there then (or its sender lies, at a look's cost).
+void Endpoint::State::look_at_clock(Receiving& from, std::uint64_t sent_ns) {
+  const bool timed = from.untimed-- == 0;
+  if (timed || sent_ns > time_ns) time_ns = clock.now();
+  if (!timed) return;
+  from.untimed = kMessagesPerLook;
+  // A clock of another process, hostile perhaps: what comes from the future took no time.
+  from.channel.ring().note_latency(time_ns > sent_ns ? time_ns - sent_ns : 0);
+}
+
+Endpoint::State::Next Endpoint::State::take_nothing(Receiving& from,
+                                                    RingReceiver::Outcome outcome) {
+  if (outcome == RingReceiver::Outcome::Broken) {
+    break_receiving(from, from.channel.ring().breach());
+    return Next::Nothing;
+  }
+  from.untimed = 0;
+  if (from.calls_fail) fail_calls(from.peer.id, *std::exchange(from.calls_fail, std::nullopt));
+  if (from.ending && from.channel.all_released()) end_receiving(from.id);
+  return Next::Nothing;
+}
+
+Endpoint::State::Next Endpoint::State::take_special(Receiving& from, Message& message) {
+  if (from.tap) copy_to_tap(from, message);
   if (from.lane == Lane::Reply &&
       (message.info.type != MessageType::DataResponse || message.info.correlation == 0)) {
     release_own(from, message.end, message.number); // nobody will see it
     break_receiving(from, Breach::NotAReply);
     return Next::Nothing;
   }
-  if (message.info.correlation != 0 && take_itself(from, message)) [[unlikely]]
-    return Next::Again;
+  if (message.info.correlation != 0 && take_itself(from, message)) return Next::Again;
   from.held_end = message.end;
   from.own_waits = false; // it lies before this one
   return Next::Message;
@@ -316,35 +329,52 @@ Result<std::optional<Message>> Endpoint::receive(Monotonic deadline) {
   State& state = *state_;
   ++state.looks;
   Result<std::optional<Message>> result(std::in_place, std::in_place);
-  if (!state.unlooked.empty()) state.look_at_receivers();
-  bool busy = false; // with what the owner does not see
+  const State::Next next = state.take_at_hand(**result);
+  if (next != State::Next::Message) [[unlikely]]
+    state.receive_in_general(next, deadline, result);
+  return result;
+}
+
+Endpoint::State::Next Endpoint::State::take_at_hand(Message& message) {
+  if (!unlooked.empty() || until_poll == 0 || has_news()) [[unlikely]]
+    return Next::Nothing;
+  --until_poll;
+  return next_message(message);
+}
+
+void Endpoint::State::receive_in_general(Next found, Monotonic deadline,
+                                         Result<std::optional<Message>>& result) {
+  bool busy_itself = found == Next::Again; // with what the owner does not see
+  if (busy_itself && called_back()) {
+    *result = std::nullopt;
+    return;
+  }
+  if (!unlooked.empty()) look_at_receivers();
   for (;;) {
-    if (state.until_poll-- == 0) {
-      state.until_poll = kReceivesPerPoll;
-      (void)state.note(state.waiter.wait(kNoWait));
+    if (until_poll-- == 0) {
+      until_poll = kReceivesPerPoll;
+      (void)note(waiter.wait(kNoWait));
       const Monotonic time = now();
-      state.expire(time);
-      if (busy && time >= deadline) break; // a flood of it must not hold the owner
+      expire(time);
+      if (busy_itself && time >= deadline) break; // a flood of it must not hold the owner
     }
-    if (state.has_news()) [[unlikely]] {
-      state.deliver();
-      if (std::exchange(state.interrupted, false)) break;
+    if (has_news()) {
+      deliver();
+      if (std::exchange(interrupted, false)) break;
     }
-    const State::Next next = state.next_message(**result);
-    if (next == State::Next::Message) return result;
-    if (next == State::Next::Again) {
-      busy = true;
-    } else if (state.link_error && state.records.empty()) {
-      result = std::unexpected(*state.link_error);
-      return result;
-    } else if (!state.wait(deadline)) {
+    const Next next = next_message(**result);
+    if (next == Next::Message) return;
+    if (next == Next::Again) {
+      busy_itself = true;
+    } else if (link_error && records.empty()) {
+      result = std::unexpected(*link_error);
+      return;
+    } else if (!wait(deadline)) {
       break;
     }
-    if (std::exchange(state.interrupted, false)) break;
-    if (std::exchange(state.woken, false)) break;
+    if (called_back()) break;
   }
   *result = std::nullopt;
-  return result;
 }
 
 void Endpoint::hold_messages(bool hold) {

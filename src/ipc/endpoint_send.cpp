@@ -26,8 +26,7 @@ std::uint64_t ring_size_for(std::uint64_t wish, const EndpointSettings& settings
 
 } // namespace
 
-Sending* Endpoint::State::find_sending(ChannelId id) {
-  if (last_sending != nullptr && last_sending->id == id) return last_sending;
+Sending* Endpoint::State::look_up_sending(ChannelId id) {
   const auto found = sending.find(id.value);
   if (found == sending.end()) return nullptr;
   last_sending = found->second.get();
@@ -50,16 +49,16 @@ Result<ChannelId> Endpoint::State::open_channel(const OpenChannel& question, Mon
   return id;
 }
 
-Result<ChannelId> Endpoint::open_channel(PluginId target, Monotonic deadline,
+Result<ChannelId> Endpoint::open_channel(PluginId target, Deadline deadline,
                                          std::uint64_t ring_bytes) {
   if (const Sending* const known = state_->sending_to(target)) return known->id;
   OpenChannel question;
   question.target_id = target.value;
   question.ring_bytes = ring_size_for(ring_bytes, state_->settings);
-  return state_->open_channel(question, deadline);
+  return state_->open_channel(question, deadline.at());
 }
 
-Result<ChannelId> Endpoint::open_channel(std::string_view name, Monotonic deadline,
+Result<ChannelId> Endpoint::open_channel(std::string_view name, Deadline deadline,
                                          std::uint64_t ring_bytes) {
   for (const auto& [id, channel] : state_->sending)
     if (channel->lane == Lane::Normal && channel->peer.type && channel->peer.name == name)
@@ -69,7 +68,7 @@ Result<ChannelId> Endpoint::open_channel(std::string_view name, Monotonic deadli
   OpenChannel question;
   put_text(question.target_name, name);
   question.ring_bytes = ring_size_for(ring_bytes, state_->settings);
-  return state_->open_channel(question, deadline);
+  return state_->open_channel(question, deadline.at());
 }
 
 Result<Sending*> Endpoint::State::lane_beside(Sending& base, Lane lane, Monotonic deadline) {
@@ -115,12 +114,32 @@ std::optional<Lane> Endpoint::lane(ChannelId channel) const {
 
 // `bytes` is the caller's own place: the span is written there once, and copied nowhere.
 Result<std::span<std::byte>> Endpoint::loan(ChannelId channel, std::uint32_t size,
-                                            const Outgoing& about, Monotonic deadline) {
+                                            const Outgoing& about, Deadline deadline) {
   Result<std::span<std::byte>> bytes(std::in_place);
-  auto lent = state_->lend(channel, size, about, deadline, *bytes);
-  if (!lent) [[unlikely]]
-    bytes = std::unexpected(std::move(lent).error());
+  if (state_->lend_at_hand(channel, size, about, *bytes) == nullptr) [[unlikely]]
+    state_->lend_in_general(channel, size, about, deadline.at(), bytes);
   return bytes;
+}
+
+Sending* Endpoint::State::lend_at_hand(ChannelId channel, std::uint32_t size, const Outgoing& about,
+                                       std::span<std::byte>& bytes) {
+  Sending* const out = find_sending(channel);
+  if (out == nullptr || about.durable || about.attachment != 0 ||
+      (about.priority != Priority::Normal && out->lane == Lane::Normal) ||
+      out->channel.ring().loan(size, about, bytes, spacing_of(*out)) != RingSender::Outcome::Ok)
+      [[unlikely]]
+    return nullptr;
+  out->lent = out->id;
+  out->more = about.more;
+  out->durable = false;
+  out->loan_open = true;
+  return out;
+}
+
+void Endpoint::State::lend_in_general(ChannelId channel, std::uint32_t size, const Outgoing& about,
+                                      Monotonic deadline, Result<std::span<std::byte>>& bytes) {
+  if (auto lent = lend(channel, size, about, deadline, *bytes); !lent)
+    bytes = std::unexpected(std::move(lent).error());
 }
 
 Result<> Endpoint::State::lend(ChannelId channel, std::uint32_t size, const Outgoing& about,
@@ -213,10 +232,10 @@ Result<> Endpoint::State::wait_for_space(ChannelId id, std::uint32_t size, const
 }
 
 std::uint64_t Endpoint::commit(ChannelId channel) {
-  Sending* const base = state_->find_sending(channel);
-  if (base == nullptr) return 0; // it ended between loan and commit
-  Sending* const out = base->lent == base->id ? base : state_->find_sending(base->lent);
-  return out == nullptr ? 0 : state_->commit(*out);
+  Sending* out = state_->find_sending(channel);
+  if (out != nullptr && out->lent != out->id) [[unlikely]]
+    out = state_->find_sending(out->lent);
+  return out == nullptr ? 0 : state_->commit(*out); // it ended between loan and commit
 }
 
 std::uint64_t Endpoint::State::commit(Sending& out) {
@@ -224,14 +243,22 @@ std::uint64_t Endpoint::State::commit(Sending& out) {
   out.loan_open = false;
   out.sent_at = looks;
   sent_lately = true;
-  if (out.more && !out.owes_look) {
-    out.owes_look = true;
-    unlooked.push_back(out.id);
-  }
-  const std::uint64_t message = out.channel.commit(out.more);
+  if (out.more && !out.owes_look) [[unlikely]]
+    owe_look(out);
   if (out.durable) [[unlikely]]
-    out.durable_to = out.channel.ring().head();
+    return commit_durable(out);
+  return out.channel.commit(out.more);
+}
+
+std::uint64_t Endpoint::State::commit_durable(Sending& out) {
+  const std::uint64_t message = out.channel.commit(out.more);
+  out.durable_to = out.channel.ring().head();
   return message;
+}
+
+void Endpoint::State::owe_look(Sending& out) {
+  out.owes_look = true;
+  unlooked.push_back(out.id);
 }
 
 void Endpoint::flush() {
@@ -249,23 +276,15 @@ void Endpoint::State::look_at_receivers() noexcept {
 }
 
 Result<std::uint64_t> Endpoint::send(ChannelId channel, const Outgoing& about,
-                                     std::span<const std::byte> bytes, Monotonic deadline) {
+                                     std::span<const std::byte> bytes, Deadline deadline) {
   if (bytes.size() > UINT32_MAX) return fail(Code::TooLarge, "a message of {} bytes", bytes.size());
   const auto size = static_cast<std::uint32_t>(bytes.size());
-  // The usual case in one piece: what follows it does the same in general.
-  if (Sending* const out = state_->find_sending(channel);
-      out != nullptr && !about.durable && about.attachment == 0 &&
-      (about.priority == Priority::Normal || out->lane != Lane::Normal)) {
-    std::span<std::byte> space;
-    if (out->channel.ring().loan(size, about, space, state_->spacing_of(*out)) ==
-        RingSender::Outcome::Ok) [[likely]] {
-      copy_payload(space, bytes);
-      out->more = about.more;
-      out->durable = false;
-      return state_->commit(*out);
-    }
+  std::span<std::byte> space;
+  if (Sending* const out = state_->lend_at_hand(channel, size, about, space)) [[likely]] {
+    copy_payload(space, bytes);
+    return state_->commit(*out);
   }
-  TRY(const std::span<std::byte> space, loan(channel, size, about, deadline));
+  TRY(space, loan(channel, size, about, deadline));
   copy_payload(space, bytes);
   return commit(channel);
 }

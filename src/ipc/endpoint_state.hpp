@@ -2,6 +2,9 @@
 // (sending), endpoint_sync.cpp (durable messages), endpoint_receive.cpp (messages out of rings),
 // endpoint_wait.cpp (spinning, sleeping), endpoint_calls.cpp (requests), endpoint_groups.cpp
 // (broadcast, events), endpoint_memories.cpp (what rides along).
+//
+// The usual send and receive are a few hundred instructions, so each of them has a short way, and
+// what is rare is [[gnu::noinline]]: beside it, not in it, where it would take registers.
 #pragma once
 
 #include <array>
@@ -71,6 +74,16 @@ struct Service {
   std::size_t turn = 0;     // in active
   std::uint32_t taken = 0;  // messages in a row from active[turn]
   std::uint32_t credit = 0; // messages
+
+  // For one from active[turn].
+  void charge() {
+    if (credit != 0) --credit; // a rank that is alone needs none
+    if (++taken < kFairShare) return;
+    taken = 0;
+    if (++turn >= active.size()) turn = 0;
+  }
+  // Messages in a row from one channel while others of its rank have some.
+  static constexpr std::uint32_t kFairShare = 16;
 };
 inline constexpr std::array<std::uint32_t, 5> kShares = {1024, 64, 16, 4, 1};
 [[nodiscard]] constexpr std::size_t rank_of(Lane lane) {
@@ -90,6 +103,7 @@ inline constexpr std::array<std::uint32_t, 5> kShares = {1024, 64, 16, 4, 1};
 class Ranks {
 public:
   constexpr explicit Ranks(std::uint32_t bits) : bits_(bits) {}
+  [[nodiscard]] constexpr bool single() const { return bits_ != 0 && (bits_ & (bits_ - 1)) == 0; }
   class Iterator {
   public:
     constexpr explicit Iterator(std::uint32_t left) : left_(left) {}
@@ -183,11 +197,17 @@ struct Endpoint::State {
   }
 
   // endpoint_send.cpp
-  [[nodiscard]] Sending* find_sending(ChannelId id);
+  [[nodiscard]] Sending* find_sending(ChannelId id) {
+    return last_sending != nullptr && last_sending->id == id ? last_sending : look_up_sending(id);
+  }
+  [[nodiscard, gnu::noinline]] Sending* look_up_sending(ChannelId id);
   [[nodiscard]] Sending* sending_to(PluginId peer, Lane lane = Lane::Normal);
   [[nodiscard]] Result<ChannelId> open_channel(const OpenChannel& question, Monotonic deadline);
   // The ring of this lane beside `base`, opened the first time.
   [[nodiscard]] Result<Sending*> lane_beside(Sending& base, Lane lane, Monotonic deadline);
+  [[gnu::noinline]] void lend_in_general(ChannelId channel, std::uint32_t size,
+                                         const Outgoing& about, Monotonic deadline,
+                                         Result<std::span<std::byte>>& bytes);
   [[nodiscard]] Result<> lend(ChannelId channel, std::uint32_t size, const Outgoing& about,
                               Monotonic deadline, std::span<std::byte>& bytes);
   // Messages between which the owner did not look for any are one of many.
@@ -196,7 +216,12 @@ struct Endpoint::State {
   }
   [[nodiscard]] Result<> wait_for_space(ChannelId id, std::uint32_t size, const Outgoing& about,
                                         Monotonic deadline, std::span<std::byte>& bytes);
+  // The usual case of a loan; null: lend() does the same in general, and says why not.
+  [[nodiscard]] Sending* lend_at_hand(ChannelId channel, std::uint32_t size, const Outgoing& about,
+                                      std::span<std::byte>& bytes);
   std::uint64_t commit(Sending& out);
+  [[gnu::noinline]] std::uint64_t commit_durable(Sending& out);
+  [[gnu::noinline]] void owe_look(Sending& out);
   [[nodiscard]] Error break_sending(Sending& out);
   void end_sending(ChannelId id, Error why);
   // The looks that sends with `more` owe: before anything here waits, and when the caller comes
@@ -214,8 +239,17 @@ struct Endpoint::State {
   // endpoint_receive.cpp
   enum class Next : std::uint8_t { Message, Again, Nothing };
   [[nodiscard]] Next next_message(Message& message);
+  [[nodiscard, gnu::noinline]] Next next_in_general(Message& message);
   [[nodiscard]] Next next_of(Service& service, Message& message);
   [[nodiscard]] Next take_from(Receiving& from, Message& message);
+  void look_at_clock(Receiving& from, std::uint64_t sent_ns);
+  [[nodiscard, gnu::noinline]] Next take_nothing(Receiving& from, RingReceiver::Outcome outcome);
+  // What is recorded, or carries a correlation.
+  [[nodiscard, gnu::noinline]] Next take_special(Receiving& from, Message& message);
+  // The usual case of a receive(), and all that is not usual.
+  [[nodiscard]] Next take_at_hand(Message& message);
+  [[gnu::noinline]] void receive_in_general(Next found, Monotonic deadline,
+                                            Result<std::optional<Message>>& result);
   // Messages that are the Endpoint's own affair; whether this was one (it is released then).
   [[nodiscard]] bool take_itself(Receiving& from, const Message& message);
   void take_answer(Receiving& from, const Message& message);
@@ -232,8 +266,16 @@ struct Endpoint::State {
     return !records.empty() || !ends.empty() || !finished.empty();
   }
   void deliver_finished();
+  // Whether receive() is to return without a message.
+  [[nodiscard]] bool called_back() {
+    return std::exchange(interrupted, false) || std::exchange(woken, false);
+  }
   void expire(Monotonic now);
-  [[nodiscard]] Receiving* find_receiving(ChannelId id);
+  [[nodiscard]] Receiving* find_receiving(ChannelId id) {
+    return last_receiving != nullptr && last_receiving->id == id ? last_receiving
+                                                                 : look_up_receiving(id);
+  }
+  [[nodiscard, gnu::noinline]] Receiving* look_up_receiving(ChannelId id);
   void activate(Receiving& channel);
   void join_service(Receiving& channel);
   void deactivate(Receiving& channel);

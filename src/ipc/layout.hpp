@@ -137,15 +137,14 @@ struct PublishWord {
            std::uint64_t{flags} << 56;
   }
   [[nodiscard]] constexpr std::size_t header_size() const {
-    return (flags & kExtended) != 0 ? sizeof(RecordHeader) + sizeof(RecordExtension)
-                                    : sizeof(RecordHeader);
+    return sizeof(RecordHeader) + (flags & kExtended) / kExtended * sizeof(RecordExtension);
   }
   [[nodiscard]] constexpr std::uint64_t length() const {
     return header_size() + std::uint64_t{size};
   }
   // Where the next one begins, if this one begins at `position`.
   [[nodiscard]] constexpr std::uint64_t end(std::uint64_t position) const {
-    const std::uint64_t unit = (flags & kApart) != 0 ? kPair : kGrain;
+    const std::uint64_t unit = kGrain + (flags & kApart) / kApart * (kPair - kGrain);
     return (position + length() + (unit - 1)) & ~(unit - 1);
   }
 };

@@ -19,13 +19,15 @@
 #include <cstdint>
 #include <optional>
 #include <span>
-
+#include <utility>
 #include <vector>
 
+#include "base/check.hpp"
 #include "base/error.hpp"
 #include "base/fast_clock.hpp"
 #include "ipc/layout.hpp"
 #include "ipc/message.hpp"
+#include "ipc/shared_word.hpp"
 
 namespace mohhos::ipc {
 
@@ -77,7 +79,12 @@ public:
 
   // Whether the receiver sleeps and was not yet rung for this sleep; orders itself after commit().
   // When true, ring the data bell. [any]
-  [[nodiscard]] bool must_wake() noexcept;
+  [[nodiscard]] bool must_wake() noexcept {
+    follows_ = false;   // whoever looks may wait afterwards
+    store_load_fence(); // the receiver: arm(), fence, ready()
+    const std::uint32_t armed = load_relaxed(&memory_.control->armed);
+    return armed % 2 != 0 && std::exchange(rung_, armed) != armed;
+  }
 
   // Sleeping until there is space: arm, then try again, then wait for the space bell, then disarm.
   // [any]
@@ -107,10 +114,23 @@ private:
   [[nodiscard]] bool refresh_tail() noexcept;
   [[nodiscard]] bool make_room(std::uint64_t needed) noexcept;
   void give_up_oldest(std::uint64_t needed) noexcept;
+  [[nodiscard]] bool cannot_loan(std::uint32_t size) const noexcept {
+    return breach_ != Breach::None || loaned_ != 0 || size > largest_payload(memory_.capacity);
+  }
+  [[nodiscard]] bool reserve(PublishWord word) noexcept;
+  [[nodiscard]] Outcome lend(PublishWord word, std::span<std::byte>& bytes) noexcept;
+  // noinline: what is rare stays out of the usual way, which then needs few registers.
+  [[nodiscard, gnu::noinline]] Outcome loan_special(std::uint32_t size, const Outgoing& about,
+                                                    std::span<std::byte>& bytes,
+                                                    bool apart) noexcept;
+  [[nodiscard, gnu::noinline]] Outcome loan_with_care(std::uint32_t size, const Outgoing& about,
+                                                      std::span<std::byte>& bytes,
+                                                      bool apart) noexcept;
+  [[gnu::noinline]] void look_ahead(std::uint64_t extent) noexcept;
   void zero_ahead() noexcept;
   void foresee(std::uint64_t extent) noexcept;
   [[nodiscard]] std::uint64_t time_of_next(bool more) noexcept;
-  void count(std::uint32_t size, std::uint64_t extent) noexcept;
+  void set_high_mark() noexcept;
   void note_high_water() noexcept;
   [[nodiscard]] std::byte* at(std::uint64_t position) const noexcept {
     return memory_.data + (position & (memory_.capacity - 1));
@@ -118,14 +138,19 @@ private:
   [[nodiscard]] std::uint64_t free_bytes() const noexcept {
     return memory_.capacity - (head_ - tail_);
   }
+  [[nodiscard]] std::uint64_t needed_for_loan() const noexcept {
+    return loan_end_ - head_ + kGrain; // and the 0 behind it
+  }
 
   SenderMemory memory_;
   std::uint64_t head_ = 0;
   std::uint64_t tail_ = 0;   // as last read: the receiver's own may be ahead of it; of a lossy ring
                              // the oldest record that is whole
   std::uint64_t loaned_ = 0; // the publish word of the open loan, 0: none
-  std::uint64_t zeroed_ = 0; // bytes from head on in which every line begins with 0
-  std::uint64_t foreseen_ = 0; // one more place that holds a 0, or one that is behind us
+  std::uint64_t loan_end_ = 0;  // where the open loan's record ends
+  std::uint64_t zeroed_to_ = 0; // every line from head up to here begins with 0
+  std::uint64_t foreseen_ = 0;  // one more place that holds a 0, or one that is behind us
+  std::uint64_t high_mark_ = 0; // bytes in use from which on the high water is looked at
   FastClock clock_;
   std::uint64_t time_ns_ = 0;     // of the last message
   std::uint32_t shared_time_ = 0; // messages that may still carry it
@@ -163,12 +188,20 @@ public:
   [[nodiscard]] bool overwritten() const noexcept;
   // Acknowledges this message and all before it. [any]
   void release(const View& view) noexcept { release(view.end, view.number); }
-  void release(std::uint64_t end, std::uint64_t number) noexcept;
+  void release(std::uint64_t end, std::uint64_t number) noexcept {
+    CHECK(end - tail_ <= read_ - tail_);
+    tail_ = end;
+    store_release(&memory_.control->tail, end); // the sender's refresh_tail(): it may write there
+    store_relaxed(&counters().acknowledged, number);
+  }
   // Whether the sender sleeps for space and was not yet rung for this sleep. When true, ring the
   // space bell. Ask after release(): it looks when the tail crossed an eighth of the ring (a
   // waiting sender is woken for a stretch of space, not for a line); and with `idle`, when next()
   // said Empty. [any]
-  [[nodiscard]] bool must_wake(bool idle) noexcept;
+  [[nodiscard]] bool must_wake(bool idle) noexcept {
+    const std::uint64_t step = idle ? kGrain : memory_.capacity / 8;
+    return ((tail_ ^ told_) & ~(step - 1)) != 0 && sender_waits();
+  }
 
   // Sleeping until there is a message: arm, then look once more, then wait for the data bell, then
   // disarm. The caller puts one seq_cst fence between arming all its rings and looking. [any]
@@ -188,6 +221,7 @@ public:
   [[nodiscard]] ReceiverCounters& counters() noexcept { return memory_.control->counters; }
 
 private:
+  [[nodiscard]] bool sender_waits() noexcept;
   [[nodiscard]] Breach judge(PublishWord word) const noexcept;
   void describe(const std::byte* record, PublishWord word, View& view) const noexcept;
   [[nodiscard]] bool skip_overwritten() noexcept;

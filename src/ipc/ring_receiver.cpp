@@ -1,9 +1,6 @@
 #include "ipc/ring.hpp"
-#include "ipc/shared_word.hpp"
 
 #include <array>
-
-#include "base/check.hpp"
 
 namespace mohhos::ipc {
 namespace {
@@ -49,17 +46,19 @@ Breach RingReceiver::judge(PublishWord word) const noexcept {
 }
 
 void RingReceiver::describe(const std::byte* record, PublishWord word, View& view) const noexcept {
-  view.info = {
-      .id = message_id(read_),
-      .type = static_cast<MessageType>(word.type),
-      .priority = static_cast<Priority>(word.flags & kPriorityMask),
-      .failed = (word.flags & kFailed) != 0,
-      .cancels = (word.flags & kCancels) != 0,
-      .durable = (word.flags & kDurable) != 0,
-      .size = word.size,
-      .timestamp_ns = load_relaxed(&header_at(record)->timestamp_ns),
-  };
-  if ((word.flags & kExtended) != 0) copy_extension(record, view.info);
+  MessageInfo& info = view.info;
+  info = {};
+  info.id = message_id(read_);
+  info.type = static_cast<MessageType>(word.type);
+  info.priority = static_cast<Priority>(word.flags & kPriorityMask);
+  info.durable = (word.flags & kDurable) != 0;
+  info.size = word.size;
+  info.timestamp_ns = load_relaxed(&header_at(record)->timestamp_ns);
+  if ((word.flags & (kFailed | kCancels | kExtended)) != 0) [[unlikely]] {
+    info.failed = (word.flags & kFailed) != 0;
+    info.cancels = (word.flags & kCancels) != 0;
+    if ((word.flags & kExtended) != 0) copy_extension(record, info);
+  }
   view.payload = {record + word.header_size(), word.size};
 }
 
@@ -96,22 +95,12 @@ bool RingReceiver::ready() const noexcept {
   return raw != 0;
 }
 
-void RingReceiver::release(std::uint64_t end, std::uint64_t number) noexcept {
-  CHECK(end - tail_ <= read_ - tail_);
-  tail_ = end;
-  store_release(&memory_.control->tail,
-                tail_); // the sender's refresh_tail(): it may write there now
-  store_relaxed(&counters().acknowledged, number);
-}
-
 void RingReceiver::note_latency(std::uint64_t ns) noexcept {
   std::uint64_t& bucket = memory_.control->latency[latency_bucket(ns)];
   store_relaxed(&bucket, bucket + 1);
 }
 
-bool RingReceiver::must_wake(bool idle) noexcept {
-  const std::uint64_t step = idle ? kGrain : memory_.capacity / 8;
-  if (((tail_ ^ told_) & ~(step - 1)) == 0) return false;
+bool RingReceiver::sender_waits() noexcept {
   told_ = tail_;
   store_load_fence(); // the sender: arm(), fence, refresh_tail()
   const std::uint32_t waiting = load_relaxed(&memory_.header->waiting);

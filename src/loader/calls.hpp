@@ -16,11 +16,7 @@ namespace mohhos::loader {
 }
 
 [[nodiscard]] inline Monotonic deadline_in(std::uint64_t timeout_ns) {
-  if (timeout_ns == 0) return ipc::kNoWait;
-  const auto now = std::chrono::steady_clock::now();
-  const auto most = static_cast<std::uint64_t>((Monotonic::max() - now).count());
-  if (timeout_ns >= most) return ipc::kForever;
-  return now + std::chrono::nanoseconds(timeout_ns);
+  return ipc::Deadline::within(timeout_ns).at();
 }
 
 [[nodiscard]] inline std::span<const std::byte> bytes_of(const void* data, std::size_t size) {

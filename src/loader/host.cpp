@@ -32,6 +32,8 @@ Result<> judge(std::int32_t result, std::string_view callback) {
 
 // The result of a callback whose failure ends the process.
 void demand(std::int32_t result, std::string_view callback) {
+  if (result >= 0) [[likely]]
+    return;
   if (const auto judged = judge(result, callback); !judged)
     die(ipc::LastWordsKind::Exception, judged.error().text);
 }
@@ -70,9 +72,7 @@ int Host::run() {
     bool busy = drain();
     obey_orders();
     tell_ends();
-    // Timers are the plugin's own work: they wait until it runs.
-    if (table_->call_back(running_ ? std::chrono::steady_clock::now() : Monotonic::min()))
-      busy = true;
+    if (table_->call_back(own_time())) busy = true;
     if (work()) busy = true;
     if (!busy && !leaving_) rest();
   }
@@ -249,7 +249,7 @@ void Host::unload() {
 
 // True if the plugin wants another slice at once.
 bool Host::work() {
-  if (!running_ || !table_->take_wake(std::chrono::steady_clock::now())) return false;
+  if (!running_ || !table_->take_wake(own_time())) return false;
   if (library_->plugin().on_work == nullptr) return false; // the wake is taken all the same
   const std::int32_t result = library_->plugin().on_work(self_);
   demand(result, "on_work");
@@ -257,19 +257,26 @@ bool Host::work() {
   return result > 0;
 }
 
+// Where the plugin's own clock stands: timers are its own work, so they wait until it runs. Looked
+// at only while it waits for a time; that costs a tenth of a message's way.
+Monotonic Host::own_time() const {
+  return own_deadline() == ipc::kForever ? Monotonic::min() : std::chrono::steady_clock::now();
+}
+
+Monotonic Host::own_deadline() const {
+  return running_ ? std::min(table_->wake_at(), table_->next_timer()) : ipc::kForever;
+}
+
 // Something of the plugin's own that waits for nobody.
-bool Host::has_own_work(Monotonic now) const {
-  return table_->has_callbacks(running_ ? now : Monotonic::min()) ||
-         (running_ && table_->woken(now));
+bool Host::has_own_work() const {
+  const Monotonic now = own_time();
+  return table_->has_callbacks(now) || (running_ && table_->woken(now));
 }
 
 // Until something arrives. Another thread's wake() ends it, too.
 void Host::rest() {
   table_->withdraw_answer();
-  if (has_own_work(std::chrono::steady_clock::now())) return;
-  const Monotonic own =
-      running_ ? std::min(table_->wake_at(), table_->next_timer()) : ipc::kForever;
-  (void)endpoint_->rest(own);
+  if (!has_own_work()) (void)endpoint_->rest(own_deadline());
 }
 
 } // namespace mohhos::loader

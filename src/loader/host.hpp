@@ -46,7 +46,9 @@ private:
   [[nodiscard]] Result<> configure();
   void unload();
   [[nodiscard]] bool work();
-  [[nodiscard]] bool has_own_work(Monotonic now) const;
+  [[nodiscard]] Monotonic own_time() const;
+  [[nodiscard]] Monotonic own_deadline() const;
+  [[nodiscard]] bool has_own_work() const;
   void rest();
 
   std::unique_ptr<ipc::Endpoint> endpoint_;

@@ -30,7 +30,7 @@ constexpr std::size_t kFirstOptions = offsetof(mohhos_send_options_t, memory);
 // The options of a call with everything checked, or nothing.
 struct Checked {
   ipc::Outgoing about;
-  Monotonic deadline;
+  ipc::Deadline deadline;
 };
 std::optional<Checked> check(const mohhos_send_options_t* options, ipc::MessageType usual) {
   Checked result{.about = {.type = usual}, .deadline = ipc::kNoWait};
@@ -45,7 +45,7 @@ std::optional<Checked> check(const mohhos_send_options_t* options, ipc::MessageT
   result.about.deadline_ns = options->deadline_ns;
   if (options->struct_size >= sizeof(mohhos_send_options_t))
     result.about.attachment = options->memory;
-  result.deadline = deadline_in(options->timeout_ns);
+  result.deadline = ipc::Deadline::within(options->timeout_ns);
   return result;
 }
 
@@ -124,7 +124,7 @@ std::int32_t HostTable::Calls::open_channel(const mohhos_host_t* host, std::uint
     me.log(MOHHOS_LOG_WARNING, "a plugin cannot open a channel to itself");
     return MOHHOS_E_INVALID;
   }
-  const Monotonic deadline = deadline_in(timeout_ns);
+  const auto deadline = ipc::Deadline::within(timeout_ns);
   auto opened =
       target_id != 0
           ? me.endpoint_.open_channel(PluginId{target_id}, deadline, ring_bytes)
@@ -219,7 +219,7 @@ std::int32_t HostTable::Calls::broadcast(const mohhos_host_t* host, std::uint32_
     return MOHHOS_E_INVALID;
   me.loaned_.clear();
   return count_of(me.endpoint_.broadcast(model::kPluginTypes[plugin_type], checked->about,
-                                         bytes_of(data, size), checked->deadline));
+                                         bytes_of(data, size), checked->deadline.at()));
 }
 
 std::int32_t HostTable::Calls::publish(const mohhos_host_t* host, std::uint32_t event,
@@ -231,7 +231,7 @@ std::int32_t HostTable::Calls::publish(const mohhos_host_t* host, std::uint32_t 
   if (!checked || (data == nullptr && size != 0)) return MOHHOS_E_INVALID;
   me.loaned_.clear();
   return count_of(
-      me.endpoint_.publish(event, checked->about, bytes_of(data, size), checked->deadline));
+      me.endpoint_.publish(event, checked->about, bytes_of(data, size), checked->deadline.at()));
 }
 
 std::int32_t HostTable::Calls::subscribe(const mohhos_host_t* host, std::uint64_t publisher,
