@@ -46,6 +46,9 @@ Breach RingReceiver::judge(PublishWord word) const noexcept {
 }
 
 void RingReceiver::describe(const std::byte* record, PublishWord word, View& view) const noexcept {
+  // By a branch and not by the word's arithmetic: so the processor fetches the payload's lines
+  // while the word is still on its way (64 B on far cores: 345 ns one way, and 405).
+  const std::byte* payload = record + sizeof(RecordHeader);
   MessageInfo& info = view.info;
   info = {};
   info.id = message_id(read_);
@@ -57,9 +60,12 @@ void RingReceiver::describe(const std::byte* record, PublishWord word, View& vie
   if ((word.flags & (kFailed | kCancels | kExtended)) != 0) [[unlikely]] {
     info.failed = (word.flags & kFailed) != 0;
     info.cancels = (word.flags & kCancels) != 0;
-    if ((word.flags & kExtended) != 0) copy_extension(record, info);
+    if ((word.flags & kExtended) != 0) {
+      copy_extension(record, info);
+      payload += sizeof(RecordExtension);
+    }
   }
-  view.payload = {record + word.header_size(), word.size};
+  view.payload = {payload, word.size};
 }
 
 RingReceiver::Outcome RingReceiver::next(View& view) noexcept {
@@ -77,8 +83,9 @@ RingReceiver::Outcome RingReceiver::next(View& view) noexcept {
     store_relaxed(&counters().redelivered, counters().redelivered + 1);
   }
   read_ = word.end(read_);
-  // The next one's line comes while this one is dealt with: a quarter more messages per second.
-  __builtin_prefetch(at(read_));
+  // In a flow the next one's line comes while this one is dealt with: a quarter more messages per
+  // second. One that lies apart is not there yet, and its sender has the line.
+  if ((word.flags & kApart) == 0) __builtin_prefetch(at(read_));
   view.end = read_;
   view.number = ++taken_;
   // Before anybody acts on the message: if we die over it, our successor knows.
