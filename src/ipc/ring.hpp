@@ -147,6 +147,7 @@ private:
   std::uint64_t tail_ = 0;   // as last read: the receiver's own may be ahead of it; of a lossy ring
                              // the oldest record that is whole
   std::uint64_t loaned_ = 0; // the publish word of the open loan, 0: none
+  std::byte* record_ = nullptr; // of the open loan
   std::uint64_t loan_end_ = 0;  // where the open loan's record ends
   std::uint64_t zeroed_to_ = 0; // every line from head up to here begins with 0
   std::uint64_t foreseen_ = 0;  // one more place that holds a 0, or one that is behind us

@@ -119,7 +119,8 @@ bool RingSender::reserve(PublishWord word) noexcept {
 
 RingSender::Outcome RingSender::lend(PublishWord word, std::span<std::byte>& bytes) noexcept {
   loaned_ = word.pack();
-  bytes = {at(head_) + word.header_size(), word.size};
+  record_ = at(head_);
+  bytes = {record_ + word.header_size(), word.size};
   return Outcome::Ok;
 }
 
@@ -183,7 +184,7 @@ std::uint64_t RingSender::commit(bool more) noexcept {
   CHECK(loaned_ != 0);
   const std::uint64_t position = head_;
   const std::uint64_t end = loan_end_;
-  std::byte* const record = at(position);
+  std::byte* const record = record_;
   reinterpret_cast<RecordHeader*>(record)->timestamp_ns = time_of_next(more);
   const auto ahead = static_cast<std::int64_t>(zeroed_to_ - end);
   // Inside a line it is the line that the payload ends in, and ours already.
