@@ -12,6 +12,8 @@
 namespace mohhos::ipc {
 
 inline constexpr Monotonic kNoWait{}; // now or not at all
+// Of receive(): what lies in the rings, without a system call that looks for anything else.
+inline constexpr Monotonic kAtHand = Monotonic::min();
 inline constexpr Monotonic kForever = Monotonic::max();
 
 class Deadline {

@@ -199,6 +199,7 @@ public:
 
   // The next message, fair over the channels; nothing when the deadline passed or interrupt() was
   // called. Handles link records, answers and ends on the way. Unreachable: the link is gone.
+  // kAtHand: looks at the link and at idle rings once in 256 calls only; rest() looks at them.
   // [loop]
   [[nodiscard]] Result<std::optional<Message>> receive(Monotonic deadline);
   // The receiver is done with it ('acknowledged'), and with all before it on that channel. [loop]

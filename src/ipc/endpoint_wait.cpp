@@ -154,6 +154,7 @@ void Endpoint::State::plan_idle_look() {
 
 bool Endpoint::State::wait(Monotonic deadline) {
   look_at_receivers();
+  if (deadline == kAtHand) return false;
   if (deadline == kNoWait) {
     (void)note(waiter.wait(kNoWait));
   } else if (Monotonic time = about_now(); time < deadline) {

@@ -111,6 +111,12 @@ public:
 
 private:
   void find_head() noexcept;
+  // With what the next loan needs of it: computed behind a publication, not before one.
+  void set_head(std::uint64_t position) noexcept {
+    head_ = position;
+    record_ = at(position);
+    tag_ = tag_of(position);
+  }
   [[nodiscard]] bool refresh_tail() noexcept;
   [[nodiscard]] bool make_room(std::uint64_t needed) noexcept;
   void give_up_oldest(std::uint64_t needed) noexcept;
@@ -147,7 +153,7 @@ private:
   std::uint64_t tail_ = 0;   // as last read: the receiver's own may be ahead of it; of a lossy ring
                              // the oldest record that is whole
   std::uint64_t loaned_ = 0; // the publish word of the open loan, 0: none
-  std::byte* record_ = nullptr; // of the open loan
+  std::byte* record_ = nullptr; // at head
   std::uint64_t loan_end_ = 0;  // where the open loan's record ends
   std::uint64_t zeroed_to_ = 0; // every line from head up to here begins with 0
   std::uint64_t foreseen_ = 0;  // one more place that holds a 0, or one that is behind us
@@ -157,6 +163,7 @@ private:
   std::uint32_t shared_time_ = 0; // messages that may still carry it
   bool follows_ = false;          // the last one said that more follows at once
   std::uint32_t generation_;
+  std::uint16_t tag_ = 0;     // of head
   std::uint32_t waiting_ = 0; // our word in DataHeader
   std::uint32_t rung_ = 0;    // the receiver's sleep that we rang for
   Breach breach_ = Breach::None;

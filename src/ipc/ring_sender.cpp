@@ -28,12 +28,10 @@ bool is_plain(const Outgoing& about) {
   return !needs_extension(about) && !about.failed && !about.cancels;
 }
 
-PublishWord word_for(std::uint64_t position, std::uint32_t size, const Outgoing& about,
-                     bool apart) {
+PublishWord word_for(std::uint16_t tag, std::uint32_t size, const Outgoing& about, bool apart) {
   const unsigned flags = (static_cast<unsigned>(about.priority) & kPriorityMask) |
                          about.durable * kDurable | apart * kApart;
-  return {size, tag_of(position), static_cast<std::uint8_t>(about.type),
-          static_cast<std::uint8_t>(flags)};
+  return {size, tag, static_cast<std::uint8_t>(about.type), static_cast<std::uint8_t>(flags)};
 }
 
 } // namespace
@@ -68,7 +66,8 @@ void RingSender::find_head() noexcept {
   }
   // One that was published and not counted: its number must not be used again.
   if (loss_ == Loss::Oldest) store_relaxed(&counters().sent, number);
-  store_relaxed(publish_word(at(head_)), 0);
+  set_head(head_);
+  store_relaxed(publish_word(record_), 0);
   store_relaxed(&counters().head, head_);
   zeroed_to_ = next_line(head_);
   foreseen_ = head_;
@@ -119,7 +118,6 @@ bool RingSender::reserve(PublishWord word) noexcept {
 
 RingSender::Outcome RingSender::lend(PublishWord word, std::span<std::byte>& bytes) noexcept {
   loaned_ = word.pack();
-  record_ = at(head_);
   bytes = {record_ + word.header_size(), word.size};
   return Outcome::Ok;
 }
@@ -129,7 +127,7 @@ RingSender::Outcome RingSender::loan(std::uint32_t size, const Outgoing& about,
   const bool apart = spacing == Spacing::Apart && size <= memory_.capacity / 4;
   if (!is_plain(about) || loss_ == Loss::Oldest) [[unlikely]]
     return loan_special(size, about, bytes, apart);
-  const PublishWord word = word_for(head_, size, about, apart);
+  const PublishWord word = word_for(tag_, size, about, apart);
   if (cannot_loan(size) || !reserve(word)) [[unlikely]]
     return loan_with_care(size, about, bytes, apart);
   return lend(word, bytes);
@@ -138,14 +136,14 @@ RingSender::Outcome RingSender::loan(std::uint32_t size, const Outgoing& about,
 RingSender::Outcome RingSender::loan_special(std::uint32_t size, const Outgoing& about,
                                              std::span<std::byte>& bytes, bool apart) noexcept {
   const bool extended = needs_extension(about) || loss_ == Loss::Oldest; // for the event's number
-  PublishWord word = word_for(head_, size, about, apart);
+  PublishWord word = word_for(tag_, size, about, apart);
   if (extended) word.flags |= kExtended;
   if (about.failed) word.flags |= kFailed;
   if (about.cancels) word.flags |= kCancels;
   if (cannot_loan(size) || !reserve(word)) [[unlikely]]
     return loan_with_care(size, about, bytes, apart);
   if (!extended) return lend(word, bytes);
-  *reinterpret_cast<RecordExtension*>(at(head_) + sizeof(RecordHeader)) = {
+  *reinterpret_cast<RecordExtension*>(record_ + sizeof(RecordHeader)) = {
       .correlation = loss_ == Loss::Oldest ? counters().sent + 1 : about.correlation,
       .deadline_ns = about.deadline_ns,
       .generation = generation_,
@@ -172,6 +170,7 @@ RingSender::Outcome RingSender::loan_with_care(std::uint32_t size, const Outgoin
 }
 
 std::uint64_t RingSender::time_of_next(bool more) noexcept {
+  if (!follows_ && !more) return clock_.now();
   if (!follows_ || shared_time_-- == 0) {
     time_ns_ = clock_.now();
     shared_time_ = kMessagesPerLook - 1;
@@ -191,7 +190,7 @@ std::uint64_t RingSender::commit(bool more) noexcept {
   const bool is_zero = ahead > 0 ? end % kLine == 0 : end == foreseen_;
   if (!is_zero) store_relaxed(publish_word(at(end)), 0);
   store_release(publish_word(record), loaned_); // the receiver's next()
-  head_ = end;
+  set_head(end);
   SenderCounters& mine = counters();
   store_relaxed(&mine.head, end);
   store_relaxed(&mine.sent, mine.sent + 1);

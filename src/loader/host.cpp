@@ -69,12 +69,15 @@ Host::Host(std::unique_ptr<ipc::Endpoint> endpoint, sandbox::Boot boot, const ch
 
 int Host::run() {
   while (!leaving_) {
-    bool busy = drain();
+    const bool came = drain();
     obey_orders();
     tell_ends();
-    if (table_->call_back(own_time())) busy = true;
-    if (work()) busy = true;
-    if (!busy && !leaving_) rest();
+    const bool called = table_->call_back(own_time());
+    const bool worked = work();
+    if (called || worked)
+      (void)endpoint_->rest(ipc::kNoWait); // orders, and messages on rings that were idle
+    else if (!came && !leaving_)
+      rest();
   }
   return EXIT_SUCCESS;
 }
@@ -98,11 +101,12 @@ void Host::take_end(const ipc::Ended& ended) {
   ends_.push_back(ended);
 }
 
-// True if anything arrived: then it is worth looking again before sleeping.
+// True if anything arrived: then it is worth looking again before sleeping. What needs a system
+// call to be seen is rest()'s, or comes with every so many messages.
 bool Host::drain() {
   bool any = false;
   for (int i = 0; i < kBatch && !leaving_; ++i) {
-    auto message = endpoint_->receive(ipc::kNoWait);
+    auto message = endpoint_->receive(ipc::kAtHand);
     if (!message) { // the link is gone: nobody can ask for anything any more
       leaving_ = true;
       return true;

@@ -125,10 +125,11 @@ Result<std::unique_ptr<LetterKeeper>> LetterKeeper::open(sys::Loop& loop, DeadLe
 
 template <class Work, class Done>
 void LetterKeeper::ask(Work work, Done done) {
-  thread_->give([this, work = std::move(work), done = std::move(done)]() mutable {
-    thread_->answer(
-        [result = work(store_), done = std::move(done)]() mutable { done(std::move(result)); });
-  });
+  thread_->give(
+      [this, &thread = *thread_, work = std::move(work), done = std::move(done)]() mutable {
+        thread.answer(
+            [result = work(store_), done = std::move(done)]() mutable { done(std::move(result)); });
+      });
 }
 
 void LetterKeeper::bury(LeftRing ring, std::uint64_t position,
