@@ -61,9 +61,8 @@ void Manager::Parts::request(const Caller& caller, PluginId id, lifecycle::Event
   const bool leaves = event == lifecycle::Event::Unload || event == lifecycle::Event::ForceUnload;
   if (plugin != nullptr && leaves && plugin->info.state == model::State::Error &&
       (plugin->process || plugin->parting)) // what it left is still being put away
-    return plugin->at_end.push_back([this, caller, id, event, reply = std::move(reply)] {
-      request(caller, id, event, reply);
-    });
+    return plugin->at_end.push_back(
+        [this, caller, id, event, reply = std::move(reply)] { request(caller, id, event, reply); });
   auto allowed =
       plugin == nullptr ? Result<>(std::unexpected(unknown(id, ""))) : may_request(*plugin, event);
   const std::string name =

@@ -248,6 +248,17 @@ TEST(Loader, WorkRunsInSlicesUntilThePluginHasEnough) {
   EXPECT_TRUE(host.logs("work 3"));
 }
 
+TEST(Loader, APluginThatWorksWithoutEndHearsItsOrders) {
+  HostProcess host(OBEDIENT);
+  host.set("do", "work-without-end");
+  ASSERT_EQ(host.operate(ipc::Operation::Init).code, 0);
+  ASSERT_EQ(host.operate(ipc::Operation::Start).code, 0);
+  host.set("colour", "red");
+  ASSERT_EQ(host.operate(ipc::Operation::Configure).code, 0);
+  EXPECT_TRUE(host.logs("colour is now red"));
+  EXPECT_EQ(host.operate(ipc::Operation::Stop).code, 0);
+}
+
 TEST(Loader, AThreadOfThePluginCanAskForWork) {
   HostProcess host(OBEDIENT);
   host.set("in", "config");
