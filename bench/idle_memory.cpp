@@ -72,4 +72,6 @@ BENCHMARK(idle_plugins)->UseManualTime()->Iterations(1);
 } // namespace
 } // namespace mohhos::bench
 
-BENCHMARK_MAIN();
+int main(int count, char** words) {
+  return mohhos::bench::run_all(count, words);
+}

@@ -73,4 +73,6 @@ BENCHMARK(start_100_plugins)->Unit(benchmark::kMillisecond)->UseManualTime()->It
 } // namespace
 } // namespace mohhos::bench
 
-BENCHMARK_MAIN();
+int main(int count, char** words) {
+  return mohhos::bench::run_all(count, words);
+}

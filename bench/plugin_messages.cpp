@@ -95,4 +95,6 @@ BENCHMARK(throughput)->UseManualTime()->Iterations(1);
 } // namespace
 } // namespace mohhos::bench
 
-BENCHMARK_MAIN();
+int main(int count, char** words) {
+  return mohhos::bench::run_all(count, words);
+}

@@ -2,7 +2,11 @@
 // with.
 #pragma once
 
+#include <cstdio>
+#include <exception>
 #include <string>
+
+#include <benchmark/benchmark.h>
 
 #include "harness/daemon.hpp"
 
@@ -30,6 +34,18 @@ inline std::filesystem::path numbered_plugin(const test::Daemon& daemon, int num
 // One number of a JSON answer of plugctl, in seconds.
 inline double seconds_of(const test::Daemon& daemon, const std::string& name, const char* field) {
   return static_cast<double>(test::number(daemon.value({"info", name}, field))) / 1e6;
+}
+
+// What BENCHMARK_MAIN does; but a benchmark that throws takes its daemon down with it.
+inline int run_all(int count, char** words) try {
+  benchmark::Initialize(&count, words);
+  if (benchmark::ReportUnrecognizedArguments(count, words)) return 1;
+  benchmark::RunSpecifiedBenchmarks();
+  benchmark::Shutdown();
+  return 0;
+} catch (const std::exception& error) {
+  std::fprintf(stderr, "%s\n", error.what());
+  return 1;
 }
 
 } // namespace mohhos::bench
