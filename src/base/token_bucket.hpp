@@ -25,6 +25,12 @@ public:
     return true;
   }
 
+  // Whether it is as it was made: nothing is lost with one that is forgotten now. [pure]
+  [[nodiscard]] bool full(Monotonic now) const {
+    const std::chrono::duration<double> passed = now - filled_;
+    return tokens_ + passed.count() * rate_ >= burst_;
+  }
+
   // From the last take() until `count` tokens are there. [pure]
   [[nodiscard]] std::chrono::microseconds until(double count) const {
     const double missing = std::max(0.0, count - tokens_);

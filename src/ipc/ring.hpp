@@ -31,7 +31,7 @@
 
 namespace mohhos::ipc {
 
-// Which rule a peer broke; the words are in broken_text(). None: it kept them all.
+// Which rule a peer broke; the words are in breach_text(). None: it kept them all.
 enum class Breach : std::uint8_t {
   None = 0,
   TailUnaligned,   // receiver's tail is not a multiple of 16

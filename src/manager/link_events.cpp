@@ -123,6 +123,8 @@ Result<> Manager::Parts::may_open_endpoint(const Caller& caller) {
                 "uid {} has {} endpoints open, and [control] max_endpoints_per_uid allows no more",
                 caller.uid, held);
   const auto now = loop.now();
+  if (!openings.contains(caller.uid)) // else users who come once would be remembered for ever
+    std::erase_if(openings, [&](const auto& one) { return one.second.budget.full(now); });
   const auto [found, is_new] = openings.try_emplace(
       caller.uid, Openings{.budget = {kEndpointsPerSecond, kEndpointsSaved, now}});
   Openings& so_far = found->second;

@@ -17,6 +17,15 @@ TEST(TokenBucket, LetsABurstThroughAndThenTheRate) {
   EXPECT_FALSE(bucket.take(start + milliseconds(102)));
 }
 
+TEST(TokenBucket, IsFullAgainWhenWhatWasTakenHasCome) {
+  const Monotonic start{};
+  TokenBucket bucket(10, 2, start);
+  EXPECT_TRUE(bucket.full(start));
+  ASSERT_TRUE(bucket.take(start));
+  EXPECT_FALSE(bucket.full(start + milliseconds(99)));
+  EXPECT_TRUE(bucket.full(start + milliseconds(101)));
+}
+
 TEST(TokenBucket, SavesNoMoreThanItsBurst) {
   const Monotonic start{};
   TokenBucket bucket(10, 2, start);
