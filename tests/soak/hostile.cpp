@@ -8,7 +8,6 @@
 //                         version (tools/soak does)
 #include <algorithm>
 #include <cstring>
-#include <ctime>
 #include <memory>
 #include <vector>
 
@@ -40,9 +39,7 @@ struct Tally {
   std::uint64_t sleeps = 0;
   std::uint64_t rings = 0;
   std::uint64_t outside = 0;
-  std::uint64_t stalls = 0; // longer than 10 ms
-  std::uint64_t longest_ns = 0;
-  std::uint64_t longest_cpu_us = 0;
+  Stalls stalls;
   std::uint64_t checksum = 0;
   std::vector<std::uint32_t> neighbour_ns;
 };
@@ -69,6 +66,7 @@ public:
     for (std::uint64_t round = 0;; ++round) {
       const std::uint64_t began = now_ns();
       if (began >= end) return;
+      watch_.begin();
       // A neighbour's message waits behind one fair share of the attacker's.
       (void)send_to(neighbour_out_, 48);
       bool empty = false;
@@ -77,10 +75,7 @@ public:
       if (neighbour_in_.next(view) == Got::Message) neighbour_in_.release(view);
       if (!empty) note(tally.neighbour_ns, now_ns() - began); // behind a whole share
       send(tally);
-      const std::uint64_t took = now_ns() - began;
-      tally.longest_ns = std::max(tally.longest_ns, took);
-      if (took > 10'000'000) ++tally.stalls;
-      note_cpu(tally);
+      (void)watch_.end(tally.stalls);
       if (empty && round % 64 == 0) sleep(tally);
     }
   }
@@ -89,16 +84,6 @@ private:
   static void note(std::vector<std::uint32_t>& times, std::uint64_t ns) {
     if (times.size() < std::size_t{1} << 22)
       times.push_back(static_cast<std::uint32_t>(std::min<std::uint64_t>(ns, UINT32_MAX)));
-  }
-
-  // What of a stall was ours, and not another process's turn on this processor.
-  void note_cpu(Tally& tally) {
-    timespec used{};
-    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
-    const std::uint64_t all = static_cast<std::uint64_t>(used.tv_sec) * 1'000'000U +
-                              static_cast<std::uint64_t>(used.tv_nsec) / 1000U;
-    if (cpu_us_ != 0) tally.longest_cpu_us = std::max(tally.longest_cpu_us, all - cpu_us_);
-    cpu_us_ = all;
   }
 
   static Sent send_to(RingSender& ring, std::uint32_t size) {
@@ -158,7 +143,6 @@ private:
     if (!in_.ready()) (void)waiter_.wait(Clock::now() + std::chrono::milliseconds(1));
     in_.disarm();
     ++tally.sleeps;
-    cpu_us_ = 0;
   }
 
   ChannelEnd in_ends_;
@@ -173,7 +157,7 @@ private:
   sys::Fd no_link_;
   Waiter waiter_;
   std::vector<std::byte> copy_;
-  std::uint64_t cpu_us_ = 0;
+  StallWatch watch_;
 };
 
 // A ring by itself: rewritten, broken and reused at once.
@@ -208,10 +192,7 @@ void soak_ring(double seconds, Report& report) {
   report.figure("bells filled, with O_NONBLOCK cleared", count(board->fills), "");
   report.figure("rings of such bells by the victim", count(tally.rings), "");
   report.figure("sleeps of the victim", count(tally.sleeps), "");
-  report.figure("longest stall undisturbed", count(calm.longest_ns) / 1e6, "ms");
-  report.figure("longest stall under attack", count(tally.longest_ns) / 1e6, "ms");
-  report.figure("… of processor time of our own", count(tally.longest_cpu_us) / 1e3, "ms");
-  report.figure("stalls above 10 ms under attack", count(tally.stalls), "");
+  report_stalls(report, "ring: one round", calm.stalls, tally.stalls);
   report.figure("a neighbour's p99 beside a busy honest peer", percentile(calm.neighbour_ns, 0.99),
                 "ns");
   report.figure("a neighbour's p99 under attack", percentile(tally.neighbour_ns, 0.99), "ns");

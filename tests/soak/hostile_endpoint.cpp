@@ -2,7 +2,6 @@
 // and gets new channels over the same memories; every message of the honest one arrives meanwhile.
 #include <algorithm>
 #include <cstring>
-#include <ctime>
 #include <vector>
 
 #include "hostile.hpp"
@@ -21,13 +20,6 @@ constexpr PluginId kHostile{2};
 constexpr PluginId kHonest{3};
 constexpr int kAtOnce = 8;
 constexpr auto kHangs = 20s; // whatever else the machine does
-
-std::uint64_t own_cpu_ns() {
-  timespec used{};
-  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
-  return static_cast<std::uint64_t>(used.tv_sec) * 1'000'000'000U +
-         static_cast<std::uint64_t>(used.tv_nsec);
-}
 
 // What a manager does for the endpoint: opens channels, and again when they have ended.
 class Exchange {
@@ -82,8 +74,7 @@ struct Tally {
   std::uint64_t sends = 0;
   std::uint64_t ended = 0; // channels of the hostile one
   std::uint64_t opened = 0;
-  std::uint64_t longest_ns = 0;
-  std::uint64_t longest_cpu_ns = 0;
+  Stalls stalls;
   std::vector<std::uint32_t> ns;
 };
 
@@ -107,11 +98,9 @@ public:
       send_hostile();
       receive_some();
       send_honest();
-      const auto began = Clock::now();
-      const std::uint64_t cpu = own_cpu_ns();
-      if (!receive_honest(began + kHangs)) ++tally.hangs;
-      const auto took = std::chrono::nanoseconds(Clock::now() - began).count();
-      note(static_cast<std::uint64_t>(took), own_cpu_ns() - cpu);
+      watch_.begin();
+      if (!receive_honest(Clock::now() + kHangs)) ++tally.hangs;
+      note(watch_.end(tally.stalls));
     }
   }
 
@@ -172,9 +161,7 @@ private:
     return is_honest;
   }
 
-  void note(std::uint64_t ns, std::uint64_t cpu_ns) {
-    tally_->longest_ns = std::max(tally_->longest_ns, ns);
-    tally_->longest_cpu_ns = std::max(tally_->longest_cpu_ns, cpu_ns);
+  void note(std::uint64_t ns) {
     if (tally_->ns.size() < std::size_t{1} << 22)
       tally_->ns.push_back(static_cast<std::uint32_t>(std::min<std::uint64_t>(ns, UINT32_MAX)));
   }
@@ -186,6 +173,7 @@ private:
   Exchange exchange_;
   std::unique_ptr<Endpoint> endpoint_;
   std::vector<std::byte> copy_;
+  StallWatch watch_;
   Tally* tally_ = nullptr;
   ChannelId in_channel_;
   ChannelId out_channel_;
@@ -217,11 +205,7 @@ void soak_endpoint(double seconds, Report& report) {
   report.figure("endpoint: its channels that ended", count(tally.ended), "");
   report.figure("endpoint: channels offered to it again", count(tally.opened), "");
   report.figure("endpoint: words rewritten", count(peer.board().words), "");
-  report.figure("endpoint: an honest message's longest wait undisturbed",
-                count(calm.longest_ns) / 1e6, "ms");
-  report.figure("endpoint: an honest message's longest wait under attack",
-                count(tally.longest_ns) / 1e6, "ms");
-  report.figure("… of processor time of our own", count(tally.longest_cpu_ns) / 1e6, "ms");
+  report_stalls(report, "endpoint: an honest message", calm.stalls, tally.stalls);
   report.figure("endpoint: an honest message's p99 undisturbed", percentile(calm.ns, 0.99), "ns");
   report.figure("endpoint: an honest message's p99 under attack", percentile(tally.ns, 0.99), "ns");
 }
