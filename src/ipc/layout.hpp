@@ -149,6 +149,13 @@ struct PublishWord {
   }
 };
 
+// What a receiver sees at a glance: a word that has none of these bits when its tag is taken away
+// is that of a message without an extension, of a type and with flags that exist.
+inline constexpr std::uint64_t kUnusualFlags =
+    PublishWord{.flags = static_cast<std::uint8_t>(~(kPriorityMask | kDurable | kApart))}.pack();
+inline constexpr std::uint64_t kUnusual =
+    PublishWord{.tag = 0xFFFF, .type = 0xF8}.pack() | kUnusualFlags;
+
 // Never 0, and another one on the next lap: a word that an earlier lap left behind is no record.
 // [pure]
 [[nodiscard]] constexpr std::uint16_t tag_of(std::uint64_t position) {

@@ -45,7 +45,8 @@ bool RingReceiver::skip_overwritten() noexcept {
     return true;
   }
   if (!is_ahead(oldest, read_)) return false;
-  read_ = tail_ = oldest;
+  tail_ = oldest;
+  set_read(oldest);
   return true;
 }
 
@@ -74,10 +75,10 @@ RingReceiver::Outcome RingReceiver::next_lossy(View& view, std::vector<std::byte
     if (raw == 0) return Outcome::Empty;
     breach_ = breach;
     if (breach_ != Breach::None) break;
-    describe(copy.data(), word, view);
+    describe_all(copy.data(), word, view);
     count_missed(view.info.correlation);
     view.info.correlation = 0; // was the event's number
-    read_ = word.end(read_);
+    set_read(word.end(read_));
     view.end = read_;
     view.number = ++taken_;
     return Outcome::Message;

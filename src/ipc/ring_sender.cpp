@@ -1,37 +1,16 @@
-#include "ipc/ring.hpp"
+#include "ipc/ring_sender.hpp"
 
 #include <algorithm>
 
 namespace mohhos::ipc {
 namespace {
 
-constexpr std::int64_t kZeroLow = 4 * kLine; // fewer: time for the next stretch
 constexpr std::uint64_t kZeroAhead = 16 * kLine;
 constexpr std::uint64_t kPage = 4096;
-constexpr std::uint32_t kMessagesPerLook = 8; // at the clock, of those that follow at once
 
 // Where the next line begins. [pure]
 std::uint64_t next_line(std::uint64_t position) {
   return (position | (kLine - 1)) + 1;
-}
-
-std::uint64_t* publish_word(std::byte* record) {
-  return &reinterpret_cast<RecordHeader*>(record)->publish;
-}
-
-bool needs_extension(const Outgoing& about) {
-  return (about.correlation | about.deadline_ns | about.event | about.attachment) != 0;
-}
-
-// Most messages are, and theirs is the short way.
-bool is_plain(const Outgoing& about) {
-  return !needs_extension(about) && !about.failed && !about.cancels;
-}
-
-PublishWord word_for(std::uint16_t tag, std::uint32_t size, const Outgoing& about, bool apart) {
-  const unsigned flags = (static_cast<unsigned>(about.priority) & kPriorityMask) |
-                         about.durable * kDurable | apart * kApart;
-  return {size, tag, static_cast<std::uint8_t>(about.type), static_cast<std::uint8_t>(flags)};
 }
 
 } // namespace
@@ -44,6 +23,7 @@ RingSender::RingSender(const SenderMemory& memory, std::uint32_t generation, Los
   head_ = tail_;
   if (tail_ % kGrain != 0) {
     breach_ = Breach::TailUnaligned;
+    limit_ = head_;
     return;
   }
   find_head();
@@ -67,6 +47,8 @@ void RingSender::find_head() noexcept {
   // One that was published and not counted: its number must not be used again.
   if (loss_ == Loss::Oldest) store_relaxed(&counters().sent, number);
   set_head(head_);
+  set_tail(tail_);
+  largest_apart_ = memory_.capacity / 4;
   store_relaxed(publish_word(record_), 0);
   store_relaxed(&counters().head, head_);
   zeroed_to_ = next_line(head_);
@@ -80,11 +62,11 @@ bool RingSender::refresh_tail() noexcept {
   const std::uint64_t tail = load_acquire(&memory_.control->tail); // the receiver's release()
   const std::uint64_t step = tail - tail_;
   if (tail % kGrain != 0)
-    breach_ = Breach::TailUnaligned;
+    condemn(Breach::TailUnaligned);
   else if (step > head_ - tail_)
-    breach_ = static_cast<std::int64_t>(step) < 0 ? Breach::TailBackwards : Breach::TailBeyondHead;
+    condemn(static_cast<std::int64_t>(step) < 0 ? Breach::TailBackwards : Breach::TailBeyondHead);
   else
-    tail_ = tail;
+    set_tail(tail);
   return breach_ == Breach::None;
 }
 
@@ -110,95 +92,31 @@ bool RingSender::make_room(std::uint64_t needed) noexcept {
   return needed <= free_bytes();
 }
 
-// Room for the record that begins with this word, and for the 0 behind it.
-bool RingSender::reserve(PublishWord word) noexcept {
-  loan_end_ = word.end(head_);
-  return needed_for_loan() <= free_bytes();
-}
-
-RingSender::Outcome RingSender::lend(PublishWord word, std::span<std::byte>& bytes) noexcept {
-  loaned_ = word.pack();
-  bytes = {record_ + word.header_size(), word.size};
-  return Outcome::Ok;
-}
-
-RingSender::Outcome RingSender::loan(std::uint32_t size, const Outgoing& about,
-                                     std::span<std::byte>& bytes, Spacing spacing) noexcept {
-  const bool apart = spacing == Spacing::Apart && size <= memory_.capacity / 4;
-  if (!is_plain(about) || loss_ == Loss::Oldest) [[unlikely]]
-    return loan_special(size, about, bytes, apart);
-  const PublishWord word = word_for(tag_, size, about, apart);
-  if (cannot_loan(size) || !reserve(word)) [[unlikely]]
-    return loan_with_care(size, about, bytes, apart);
-  return lend(word, bytes);
-}
-
-RingSender::Outcome RingSender::loan_special(std::uint32_t size, const Outgoing& about,
-                                             std::span<std::byte>& bytes, bool apart) noexcept {
-  const bool extended = needs_extension(about) || loss_ == Loss::Oldest; // for the event's number
-  PublishWord word = word_for(tag_, size, about, apart);
-  if (extended) word.flags |= kExtended;
-  if (about.failed) word.flags |= kFailed;
-  if (about.cancels) word.flags |= kCancels;
-  if (cannot_loan(size) || !reserve(word)) [[unlikely]]
-    return loan_with_care(size, about, bytes, apart);
-  if (!extended) return lend(word, bytes);
-  *reinterpret_cast<RecordExtension*>(record_ + sizeof(RecordHeader)) = {
-      .correlation = loss_ == Loss::Oldest ? counters().sent + 1 : about.correlation,
-      .deadline_ns = about.deadline_ns,
-      .generation = generation_,
-      .event = about.event,
-      .attachment = about.attachment,
-  };
-  return lend(word, bytes);
-}
-
 // Whatever keeps loan() from its way is removed here, or is the outcome.
-RingSender::Outcome RingSender::loan_with_care(std::uint32_t size, const Outgoing& about,
-                                               std::span<std::byte>& bytes, bool apart) noexcept {
+RingSender::Outcome RingSender::loan_with_care(PublishWord word, const Outgoing& about,
+                                               std::span<std::byte>& bytes) noexcept {
   if (breach_ != Breach::None) return Outcome::Broken;
   if (loaned_ != 0) { // one that was filled and forgotten lies over the zeros
     zeroed_to_ = next_line(head_);
     foreseen_ = head_;
     loaned_ = 0;
-  } else if (size > largest_payload(memory_.capacity)) {
-    return Outcome::TooLarge;
-  } else if (!make_room(needed_for_loan())) {
+  }
+  if (word.size > largest_payload(memory_.capacity)) return Outcome::TooLarge;
+  const bool extended = needs_extension(about) || loss_ == Loss::Oldest; // for the event's number
+  word.flags |= extended * kExtended | about.failed * kFailed | about.cancels * kCancels;
+  const std::uint64_t end = word.end(head_);
+  const std::uint64_t needed = end - head_ + kGrain; // and the 0 behind it
+  if (needed > free_bytes() && !make_room(needed))
     return breach_ == Breach::None ? Outcome::Full : Outcome::Broken;
-  }
-  return loan(size, about, bytes, apart ? Spacing::Apart : Spacing::Close);
-}
-
-std::uint64_t RingSender::time_of_next(bool more) noexcept {
-  if (!follows_ && !more) return clock_.now();
-  if (!follows_ || shared_time_-- == 0) {
-    time_ns_ = clock_.now();
-    shared_time_ = kMessagesPerLook - 1;
-  }
-  follows_ = more;
-  return time_ns_;
-}
-
-std::uint64_t RingSender::commit(bool more) noexcept {
-  CHECK(loaned_ != 0);
-  const std::uint64_t position = head_;
-  const std::uint64_t end = loan_end_;
-  std::byte* const record = record_;
-  reinterpret_cast<RecordHeader*>(record)->timestamp_ns = time_of_next(more);
-  const auto ahead = static_cast<std::int64_t>(zeroed_to_ - end);
-  // Inside a line it is the line that the payload ends in, and ours already.
-  const bool is_zero = ahead > 0 ? end % kLine == 0 : end == foreseen_;
-  if (!is_zero) store_relaxed(publish_word(at(end)), 0);
-  store_release(publish_word(record), loaned_); // the receiver's next()
-  set_head(end);
-  SenderCounters& mine = counters();
-  store_relaxed(&mine.head, end);
-  store_relaxed(&mine.sent, mine.sent + 1);
-  store_relaxed(&mine.bytes, mine.bytes + static_cast<std::uint32_t>(loaned_));
-  loaned_ = 0;
-  if (ahead < kZeroLow || end - tail_ > high_mark_) [[unlikely]]
-    look_ahead(end - position);
-  return message_id(position);
+  if (extended)
+    *reinterpret_cast<RecordExtension*>(record_ + sizeof(RecordHeader)) = {
+        .correlation = loss_ == Loss::Oldest ? counters().sent + 1 : about.correlation,
+        .deadline_ns = about.deadline_ns,
+        .generation = generation_,
+        .event = about.event,
+        .attachment = about.attachment,
+    };
+  return lend(word, end, bytes);
 }
 
 void RingSender::look_ahead(std::uint64_t extent) noexcept {

@@ -198,10 +198,11 @@ stalled:
 
 /* ---------------------------------------------------------------- receiver */
 
-/* RingReceiver::must_wake(idle): a look at `waiting` when the tail crossed a step. */
+/* RingReceiver::must_wake(idle): a look at `waiting` when the tail went on by a
+ * step since the last one. */
 inline look_at_waiting(step) {
   if
-  :: r_tail / step != told / step ->
+  :: r_tail - told >= step ->
      told = r_tail;
 #if SPACE_FENCES
      RECEIVER_FENCED;
