@@ -25,8 +25,8 @@
 namespace mohhos::bench {
 
 // Room for a few messages of this size.
-[[nodiscard]] inline std::uint64_t ring_for(std::size_t size) {
-  return std::max<std::uint64_t>(ipc::kDefaultRing, std::bit_ceil(std::uint64_t{size} * 4));
+[[nodiscard]] inline std::uint64_t ring_for(std::size_t size, std::uint64_t messages = 4) {
+  return std::max<std::uint64_t>(ipc::kDefaultRing, std::bit_ceil(size * messages));
 }
 
 // --- the ring by itself ---
@@ -155,10 +155,11 @@ private:
 };
 
 // A loan that is sent and a view that is released, nothing read or written between: what handing
-// over costs when the payload is already where it should be.
+// over costs when the payload is already where it should be. With room for sixteen, so that the
+// sender looks for space once in so many.
 class OurUntouched {
 public:
-  explicit OurUntouched(std::uint32_t size) : ring_(ring_for(size)), size_(size) {}
+  explicit OurUntouched(std::uint32_t size) : ring_(ring_for(size, 16)), size_(size) {}
   std::optional<std::string> open(Side side) {
     ring_.open(side);
     return {};

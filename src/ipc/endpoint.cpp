@@ -133,7 +133,7 @@ void Endpoint::State::take_record(LinkRecord record) {
     }
     return;
   }
-  default: records.push_back(std::move(record)); return;
+  default: queue(records, std::move(record)); return;
   }
   if (answers && !link_answer) link_answer = std::move(record);
 }
@@ -219,7 +219,7 @@ void Endpoint::State::take_closed(const ChannelClosed& record) {
     const Error why = error_of(record, channel->peer);
     if (goes_on) {
       fail_calls_once_drained(channel->peer.id, why);
-      ends.push_back({id, channel->peer.id, Role::Send, why});
+      queue(ends, Ended{id, channel->peer.id, Role::Send, why});
     } else {
       end_sending(id, why);
     }
@@ -227,7 +227,7 @@ void Endpoint::State::take_closed(const ChannelClosed& record) {
     const Error why = error_of(record, source->peer);
     if (goes_on) {
       fail_calls_once_drained(source->peer.id, why);
-      ends.push_back({id, source->peer.id, Role::Receive, why});
+      queue(ends, Ended{id, source->peer.id, Role::Receive, why});
     } else {
       source->ending = why; // what was sent before is still read
       activate(*source);

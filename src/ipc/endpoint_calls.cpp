@@ -26,7 +26,7 @@ Monotonic open_deadline(Monotonic deadline) {
 
 void Endpoint::State::fail_calls(PluginId peer, const Error& why) {
   for (AnswerCallback& callback : calls.take_of(peer))
-    finished.push_back({std::move(callback), why});
+    queue(finished, FinishedCall{std::move(callback), why});
 }
 
 void Endpoint::State::fail_calls_once_drained(PluginId peer, const Error& why) {
@@ -60,7 +60,8 @@ Result<std::uint64_t> Endpoint::call(ChannelId channel, const Outgoing& about,
 Result<> Endpoint::cancel(std::uint64_t number) {
   auto call = state_->calls.take(number);
   if (!call) return fail(Code::NotFound, "request {} has ended", number);
-  state_->finished.push_back({std::move(call->callback), {Code::Cancelled, "it was taken back"}});
+  state_->queue(state_->finished,
+                FinishedCall{std::move(call->callback), {Code::Cancelled, "it was taken back"}});
   const Outgoing about{.type = MessageType::DataRequest,
                        .priority = call->priority,
                        .cancels = true,
@@ -112,7 +113,7 @@ void Endpoint::State::take_deadlock(const Deadlock& record) {
   if (record.header.sequence != static_cast<std::uint32_t>(blocking_call)) return; // it has ended
   if (!owes(PluginId{record.waiter_id})) return;
   auto call = calls.take(blocking_call);
-  if (call) finished.push_back({std::move(call->callback), {Code::BadState, record.text}});
+  if (call) queue(finished, FinishedCall{std::move(call->callback), {Code::BadState, record.text}});
 }
 
 // Messages stay where they are; of what the callee sends only its responses are taken out.

@@ -73,7 +73,7 @@ Result<> Endpoint::State::send_memory(ChannelId id, std::uint64_t number, Monoto
   if (still == nullptr) return fail(Code::PeerGone, "channel {} has ended", id.value);
   auto sent =
       answer ? check_answer(*answer, LinkType::MemorySent) : std::unexpected(answer.error());
-  if (!sent) still->loan_open = false;
+  if (!sent) still->channel.ring().forget_loan();
   return sent;
 }
 

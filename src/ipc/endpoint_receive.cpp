@@ -41,12 +41,14 @@ void Endpoint::State::activate(Receiving& channel) {
 }
 
 void Endpoint::State::join_service(Receiving& channel) {
+  at_hand = 0;
   channel.active = true;
   services[rank_of(channel.lane)].active.push_back(&channel);
   busy |= 1U << rank_of(channel.lane);
 }
 
 void Endpoint::State::deactivate(Receiving& channel) {
+  at_hand = 0;
   channel.active = false;
   const std::size_t rank = rank_of(channel.lane);
   std::erase(services[rank].active, &channel);
@@ -278,11 +280,11 @@ void Endpoint::State::end_receiving(ChannelId id) {
   const bool told = channel.lane == Lane::Normal || channel.lane == Lane::Lossy || copies ||
                     channel.ending->code == Code::Malformed;
   if (told)
-    ends.push_back({.channel = id,
-                    .peer = channel.peer.id,
-                    .role = Role::Receive,
-                    .why = *channel.ending,
-                    .missed = copies ? channel.channel.dropped() : 0});
+    queue(ends, Ended{.channel = id,
+                      .peer = channel.peer.id,
+                      .role = Role::Receive,
+                      .why = *channel.ending,
+                      .missed = copies ? channel.channel.dropped() : 0});
   let_go_memories(id);
   waiter.remove_bell(channel.channel.data_bell());
   deactivate(channel);
@@ -335,11 +337,16 @@ Result<std::optional<Message>> Endpoint::receive(Monotonic deadline) {
   return result;
 }
 
-Endpoint::State::Next Endpoint::State::take_at_hand(Message& message) {
-  if (!unlooked.empty() || until_poll == 0 || has_news()) [[unlikely]]
-    return Next::Nothing;
-  --until_poll;
-  return next_message(message);
+void Endpoint::State::plan_turn() {
+  const Ranks ranks = busy_ranks();
+  if (!ranks.single() || has_news() || !unlooked.empty()) return;
+  Service& service = services[*ranks.begin()];
+  if (service.turn >= service.active.size()) return;
+  in_turn = service.active[service.turn];
+  const bool alone = service.active.size() == 1;
+  at_hand = std::min(until_poll, alone ? kReceivesPerPoll : service.left());
+  until_poll -= at_hand;
+  service.charge_ahead(at_hand);
 }
 
 void Endpoint::State::receive_in_general(Next found, Monotonic deadline,
@@ -363,7 +370,10 @@ void Endpoint::State::receive_in_general(Next found, Monotonic deadline,
       if (std::exchange(interrupted, false)) break;
     }
     const Next next = next_message(**result);
-    if (next == Next::Message) return;
+    if (next == Next::Message) {
+      if (at_hand == 0) plan_turn();
+      return;
+    }
     if (next == Next::Again) {
       busy_itself = true;
     } else if (link_error && records.empty()) {
@@ -379,6 +389,7 @@ void Endpoint::State::receive_in_general(Next found, Monotonic deadline,
 
 void Endpoint::hold_messages(bool hold) {
   state_->holding = hold;
+  state_->at_hand = 0;
 }
 
 void Endpoint::interrupt() {
@@ -411,7 +422,7 @@ void Endpoint::State::expire(Monotonic time) {
   if (time >= next_sync) look_at_syncs(time);
   if (time >= next_say) say_unsaid();
   for (AnswerCallback& callback : calls.take_expired(time))
-    finished.push_back({std::move(callback), {Code::TimedOut, "no answer came in time"}});
+    queue(finished, FinishedCall{std::move(callback), {Code::TimedOut, "no answer came in time"}});
 }
 
 } // namespace mohhos::ipc

@@ -129,10 +129,8 @@ Sending* Endpoint::State::lend_at_hand(ChannelId channel, std::uint32_t size, co
       out->channel.ring().loan(size, about, bytes, spacing_of(*out)) != RingSender::Outcome::Ok)
       [[unlikely]]
     return nullptr;
-  out->lent = out->id;
+  if (out->lent != out->id) out->lent = out->id;
   out->more = about.more;
-  out->durable = false;
-  out->loan_open = true;
   return out;
 }
 
@@ -157,11 +155,9 @@ Result<> Endpoint::State::lend(ChannelId channel, std::uint32_t size, const Outg
                                "lost: it ends with the daemon, and its receiver lets go of it");
   base->lent = out->id;
   out->more = about.more;
-  out->durable = about.durable;
   if (out->channel.ring().loan(size, about, bytes, spacing_of(*out)) != RingSender::Outcome::Ok)
       [[unlikely]]
     TRY(wait_for_space(out->id, size, about, deadline, bytes));
-  out->loan_open = true;
   if (about.attachment != 0) [[unlikely]]
     return send_memory(out->id, about.attachment, deadline);
   return {};
@@ -240,12 +236,11 @@ std::uint64_t Endpoint::commit(ChannelId channel) {
 
 std::uint64_t Endpoint::State::commit(Sending& out) {
   ++counters.sent;
-  out.loan_open = false;
   out.sent_at = looks;
-  sent_lately = true;
+  if (!sent_lately) sent_lately = true;
   if (out.more && !out.owes_look) [[unlikely]]
     owe_look(out);
-  if (out.durable) [[unlikely]]
+  if (out.channel.ring().loan_is_durable()) [[unlikely]]
     return commit_durable(out);
   return out.channel.commit(out.more);
 }
@@ -258,7 +253,7 @@ std::uint64_t Endpoint::State::commit_durable(Sending& out) {
 
 void Endpoint::State::owe_look(Sending& out) {
   out.owes_look = true;
-  unlooked.push_back(out.id);
+  queue(unlooked, out.id);
 }
 
 void Endpoint::flush() {
@@ -300,7 +295,7 @@ void Endpoint::State::end_sending(ChannelId id, Error why) {
   counters.bells += found->second->channel.bells();
   if (last_sending == found->second.get()) last_sending = nullptr;
   sending_by_peer.erase({peer, lane});
-  if (found->second->loan_open) {
+  if (found->second->channel.ring().has_loan()) { // somebody may be writing into this ring
     if (ended_lent.size() == kMostEndedLent) ended_lent.pop_front();
     ended_lent.push_back(std::move(found->second));
   }
@@ -308,7 +303,7 @@ void Endpoint::State::end_sending(ChannelId id, Error why) {
   groups.clear();
   if (lane != Lane::Normal && lane != Lane::Lossy) return; // the Normal lane's end is told
   fail_calls_once_drained(peer, why);
-  ends.push_back({id, peer, Role::Send, std::move(why)});
+  queue(ends, Ended{id, peer, Role::Send, std::move(why)});
 }
 
 // A ring that did not move from one look to the next is idle.
@@ -317,7 +312,7 @@ void Endpoint::State::return_idle_memory() {
   sent_lately = false;
   for (auto& [id, out] : sending) {
     const std::uint64_t head = out->channel.ring().head();
-    if (head == out->returned_head || out->loan_open) continue;
+    if (head == out->returned_head || out->channel.ring().has_loan()) continue;
     if (head == out->seen_head && out->channel.ring().drained()) {
       out->channel.return_memory();
       out->returned_head = head;

@@ -7,6 +7,7 @@
 // what is rare is [[gnu::noinline]]: beside it, not in it, where it would take registers.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <deque>
@@ -31,9 +32,7 @@ struct Sending {
   SendingChannel channel;
   std::array<ChannelId, 4> lanes{}; // of the Normal lane: the other priorities', once opened
   ChannelId lent;                   // whose loan is open: this one's, or one of `lanes`
-  bool loan_open = false;           // somebody may be writing into this ring
   bool more = false;                // of the open loan
-  bool durable = false;             // of the open loan
   std::uint64_t durable_to = 0;     // behind the last durable message
   std::uint64_t synced_to = 0;      // the disk has those before
   bool owes_look = false;           // in State::unlooked
@@ -81,6 +80,13 @@ struct Service {
     if (++taken < kFairShare) return;
     taken = 0;
     if (++turn >= active.size()) turn = 0;
+  }
+  // Messages that active[turn] may still have before it is the next one's turn.
+  [[nodiscard]] std::uint32_t left() const { return kFairShare - std::min(taken, kFairShare); }
+  // For so many from active[turn] that will not be charged one by one.
+  void charge_ahead(std::uint32_t messages) {
+    credit -= std::min(credit, messages);
+    if (active.size() > 1) taken += messages;
   }
   // Messages in a row from one channel while others of its rank have some.
   static constexpr std::uint32_t kFairShare = 16;
@@ -247,7 +253,12 @@ struct Endpoint::State {
   // What is recorded, or carries a correlation.
   [[nodiscard, gnu::noinline]] Next take_special(Receiving& from, Message& message);
   // The usual case of a receive(), and all that is not usual.
-  [[nodiscard]] Next take_at_hand(Message& message);
+  [[nodiscard]] Next take_at_hand(Message& message) {
+    if (at_hand == 0) [[unlikely]]
+      return Next::Nothing;
+    --at_hand;
+    return take_from(*in_turn, message);
+  }
   [[gnu::noinline]] void receive_in_general(Next found, Monotonic deadline,
                                             Result<std::optional<Message>>& result);
   // Messages that are the Endpoint's own affair; whether this was one (it is released then).
@@ -260,6 +271,14 @@ struct Endpoint::State {
   void copy_to_tap(Receiving& from, const Message& message);
   void break_receiving(Receiving& channel, Breach breach);
   void end_receiving(ChannelId id);
+  // When the rings of one rank only are active, whose turn it is may have some without further ado.
+  [[gnu::noinline]] void plan_turn();
+  // For receive() to deliver: before the next message.
+  template <class Queue, class Item>
+  void queue(Queue& items, Item item) {
+    items.push_back(std::move(item));
+    at_hand = 0;
+  }
   // Callbacks for what was queued; whether there were any.
   void deliver();
   [[nodiscard]] bool has_news() const {
@@ -355,6 +374,10 @@ struct Endpoint::State {
   std::uint32_t busy = 0; // a bit for each rank: its service has active channels
   bool holding = false;
   std::uint32_t until_poll = 0; // receives until the next look at the epoll
+  // So many messages may be taken from this ring before there is anything else to look at: 0 as
+  // soon as there is news, a look that we owe, or another active ring.
+  std::uint32_t at_hand = 0;
+  Receiving* in_turn = nullptr;
   Linger linger;
   Gather gather;
   std::uint64_t gathered = 0; // counters.received when the rings were last found empty

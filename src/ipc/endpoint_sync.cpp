@@ -100,9 +100,9 @@ Result<> Endpoint::sync_later(ChannelId channel, Monotonic deadline, SyncCallbac
 
 // Told in the next receive(), as the end of a request is.
 void Endpoint::State::finish_sync(SyncCallback callback, Result<> result) {
-  finished.push_back({[callback = std::move(callback), result = std::move(result)](
-                          const Result<const Message*>&) { callback(result); },
-                      {}});
+  queue(finished, FinishedCall{[callback = std::move(callback), result = std::move(result)](
+                                   const Result<const Message*>&) { callback(result); },
+                               {}});
 }
 
 void Endpoint::State::take_synced(const LinkRecord& record) {

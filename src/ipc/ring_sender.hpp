@@ -72,11 +72,19 @@ public:
     return message_id(position);
   }
 
+  // The loan that is open: whether there is one, whether it is durable. [any]
+  [[nodiscard]] bool has_loan() const noexcept { return loaned_ != 0; }
+  [[nodiscard]] bool loan_is_durable() const noexcept {
+    return (PublishWord::unpack(loaned_).flags & kDurable) != 0;
+  }
+  // Nobody will publish it, nor write into it any more. [any]
+  void forget_loan() noexcept;
+
   // Whether the receiver sleeps and was not yet rung for this sleep; orders itself after commit().
   // When true, ring the data bell. [any]
   [[nodiscard]] bool must_wake() noexcept {
-    follows_ = false;   // whoever looks may wait afterwards
-    store_load_fence(); // the receiver: arm(), fence, ready()
+    if (follows_) follows_ = false; // whoever looks may wait afterwards
+    store_load_fence();             // the receiver: arm(), fence, ready()
     const std::uint32_t armed = load_relaxed(&memory_.control->armed);
     return armed % 2 != 0 && std::exchange(rung_, armed) != armed;
   }
@@ -149,13 +157,13 @@ private:
   void zero_ahead() noexcept;
   void foresee(std::uint64_t extent) noexcept;
   [[nodiscard]] std::uint64_t time_of_next(bool more) noexcept {
+    if (!more && !follows_) return clock_.now();
     const bool shares = follows_ && shared_time_ != 0;
     follows_ = more;
     if (shares) {
       --shared_time_;
       return time_ns_;
     }
-    if (!more) return clock_.now();
     shared_time_ = kMessagesPerLook - 1;
     return time_ns_ = clock_.now();
   }
