@@ -97,6 +97,7 @@ Endpoint::State::Next Endpoint::State::next_of(Service& service, Message& messag
     if (next != Next::Nothing) return next;
     service.taken = 0;
     if (service.active.size() == before) { // else it ended, and another one has its place
+      if (before > 1) at_hand = 0;         // what was planned was for this one
       ++service.turn;
       ++empty;
     }
