@@ -41,14 +41,14 @@ void Endpoint::State::activate(Receiving& channel) {
 }
 
 void Endpoint::State::join_service(Receiving& channel) {
-  at_hand = 0;
+  end_turn();
   channel.active = true;
   services[rank_of(channel.lane)].active.push_back(&channel);
   busy |= 1U << rank_of(channel.lane);
 }
 
 void Endpoint::State::deactivate(Receiving& channel) {
-  at_hand = 0;
+  end_turn();
   channel.active = false;
   const std::size_t rank = rank_of(channel.lane);
   std::erase(services[rank].active, &channel);
@@ -97,7 +97,7 @@ Endpoint::State::Next Endpoint::State::next_of(Service& service, Message& messag
     if (next != Next::Nothing) return next;
     service.taken = 0;
     if (service.active.size() == before) { // else it ended, and another one has its place
-      if (before > 1) at_hand = 0;         // what was planned was for this one
+      if (before > 1) end_turn();          // what was planned was for this one
       ++service.turn;
       ++empty;
     }
@@ -390,7 +390,7 @@ void Endpoint::State::receive_in_general(Next found, Monotonic deadline,
 
 void Endpoint::hold_messages(bool hold) {
   state_->holding = hold;
-  state_->at_hand = 0;
+  state_->end_turn();
 }
 
 void Endpoint::interrupt() {

@@ -273,11 +273,13 @@ struct Endpoint::State {
   void end_receiving(ChannelId id);
   // When the rings of one rank only are active, whose turn it is may have some without further ado.
   [[gnu::noinline]] void plan_turn();
+  // There is something else to look at before the next message.
+  void end_turn() { until_poll += std::exchange(at_hand, 0); }
   // For receive() to deliver: before the next message.
   template <class Queue, class Item>
   void queue(Queue& items, Item item) {
     items.push_back(std::move(item));
-    at_hand = 0;
+    end_turn();
   }
   // Callbacks for what was queued; whether there were any.
   void deliver();

@@ -61,7 +61,7 @@ bool Endpoint::State::arm() {
     for (Receiving* const channel : services[rank].active) channel->channel.ring().arm();
   store_load_fence(); // the senders: commit(), fence, load of armed in must_wake()
   const bool ready = anything_ready();
-  at_hand = 0;
+  end_turn();
   for (const std::size_t rank : busy_ranks()) {
     for (Receiving* const channel : services[rank].active) {
       if (ready) channel->channel.ring().disarm();
