@@ -54,6 +54,7 @@ Group spinning() {
   add("ring 64, receiver not looked at", make<OurRing<64, Wait::Spin, Publish::Unlooked>>());
   add("ring 64, untouched", make<OurUntouched>(64U));
   add("ring 1 MB, untouched", make<OurUntouched>(kMegabyte));
+  add("ring 64, 50 µs of spinning", make<OurRing<64, Wait::SpinAWhile>>());
   add("endpoint 64", make<OurEndpoint<64>>(kNeverSleeps));
   add("endpoint 64, 50 µs of spinning", make<OurEndpoint<64>>(kSpinsAWhile));
   return group;

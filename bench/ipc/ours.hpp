@@ -32,7 +32,9 @@ namespace mohhos::bench {
 // --- the ring by itself ---
 
 // What a receiver does at an empty ring.
-enum class Wait : std::uint8_t { Spin, Sleep };
+enum class Wait : std::uint8_t { Spin, SpinAWhile, Sleep };
+// How long SpinAWhile does, before it sleeps.
+inline constexpr std::chrono::microseconds kSpinsAWhile{50};
 // Single: each message published and the receiver looked at. Batch: in a flow, all but the last say
 // that more follows at once.
 // Unlooked: the receiver is never looked at, so that the difference to Single is what a look costs.
@@ -79,13 +81,8 @@ public:
     ipc::View view;
     if (receiver_->next(view) != ipc::RingReceiver::Outcome::Message) {
       sender_->wake(); // owed before anybody waits
-      if constexpr (How == Wait::Spin) look_away();
-      while (receiver_->next(view) != ipc::RingReceiver::Outcome::Message) {
-        if constexpr (How == Wait::Spin)
-          ipc::spin_pause();
-        else
-          sleep();
-      }
+      if constexpr (How != Wait::Sleep) look_away();
+      wait_for<How>(view);
     }
     ++received_;
     return view;
@@ -93,6 +90,17 @@ public:
   void release(const ipc::View& view) { receiver_->release(view); }
 
 private:
+  template <Wait How>
+  void wait_for(ipc::View& view) {
+    const auto begin = std::chrono::steady_clock::now();
+    for (std::uint32_t looks = 1;; ++looks) {
+      if (receiver_->next(view) == ipc::RingReceiver::Outcome::Message) return;
+      const bool sleeps =
+          How == Wait::Sleep || (How == Wait::SpinAWhile && looks % kLooks == 0 &&
+                                 std::chrono::steady_clock::now() - begin > kSpinsAWhile);
+      sleeps ? sleep() : ipc::spin_pause();
+    }
+  }
   // As an Endpoint does.
   void look_away() {
     const std::uint64_t tail = receiver_->ring().tail();
@@ -110,6 +118,7 @@ private:
     ring.disarm();
   }
 
+  static constexpr std::uint32_t kLooks = 64; // at the ring, for each at the clock
   std::uint64_t ring_bytes_;
   std::array<ipc::ChannelMemory, 2> memories_;
   std::optional<ipc::SendingChannel> sender_;
@@ -233,7 +242,6 @@ private:
 
 // Spinning for so long that it never sleeps; a while, as plugins do; not at all.
 inline constexpr std::chrono::microseconds kNeverSleeps{10'000'000};
-inline constexpr std::chrono::microseconds kSpinsAWhile{50};
 inline constexpr std::chrono::microseconds kSleepsAtOnce{0};
 
 class EndpointPair {
