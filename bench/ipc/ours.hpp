@@ -104,7 +104,7 @@ private:
   // As an Endpoint does.
   void look_away() {
     const std::uint64_t tail = receiver_->ring().tail();
-    const bool crowded = tail - std::exchange(gathered_to_, tail) > ring_bytes_ / 8;
+    const bool crowded = tail - std::exchange(gathered_to_, tail) > ring_bytes_ / 2;
     const auto pause = gather_.pause({std::exchange(received_, 0), crowded});
     if (pause.count() == 0) return;
     const auto end = std::chrono::steady_clock::now() + pause;
@@ -134,7 +134,7 @@ private:
 template <std::size_t Size, Wait How = Wait::Spin, Publish Commit = Publish::Single>
 class OurRing {
 public:
-  OurRing() : ring_(ipc::kDefaultRing) {}
+  explicit OurRing(std::uint64_t ring_bytes = ipc::kDefaultRing) : ring_(ring_bytes) {}
   std::optional<std::string> open(Side side) {
     ring_.open(side);
     return {};
@@ -302,7 +302,8 @@ private:
 template <std::size_t Size, Publish Commit = Publish::Single>
 class OurEndpoint {
 public:
-  explicit OurEndpoint(std::chrono::microseconds spin) : pair_(spin, ipc::kDefaultRing) {}
+  explicit OurEndpoint(std::chrono::microseconds spin, std::uint64_t ring_bytes = ipc::kDefaultRing)
+      : pair_(spin, ring_bytes) {}
   std::optional<std::string> open(Side side) {
     pair_.open(side);
     return {};

@@ -132,7 +132,7 @@ Burst Endpoint::State::last_burst() {
   for (const std::size_t rank : busy_ranks())
     for (Receiving* const channel : services[rank].active) {
       const std::uint64_t tail = channel->channel.ring().tail();
-      burst.crowded |= tail - channel->gathered_to > channel->channel.ring().capacity() / 8;
+      burst.crowded |= tail - channel->gathered_to > channel->channel.ring().capacity() / 2;
       channel->gathered_to = tail;
     }
   return burst;

@@ -7,7 +7,9 @@
 //
 // Worth it in a flow only, so it is tried once in a while: a pause after which there was little to
 // fetch is the last one for some time, twice as long each time it is in vain. And never so long
-// that a ring runs full meanwhile.
+// that a ring runs full meanwhile. The quicker the flow, the longer: a message waits for half a
+// pause, so only what comes quicker than one in a hundred nanoseconds, and is many, waits for a
+// long one.
 #pragma once
 
 #include <algorithm>
@@ -19,16 +21,19 @@ namespace mohhos::ipc {
 // What lay in the rings between two times that they were found empty.
 struct Burst {
   std::uint64_t messages = 0;
-  bool crowded = false; // a ring had more than an eighth of it in use
+  bool crowded = false; // more than half of a ring came out of it
 };
 
 class Gather {
 public:
   static constexpr std::chrono::nanoseconds kShortest{500};
   static constexpr std::chrono::nanoseconds kFirst{2000};
-  static constexpr std::chrono::nanoseconds kLongest{10000};
+  static constexpr std::chrono::nanoseconds kShort{8000};
+  static constexpr std::chrono::nanoseconds kLongest{32000};
   static constexpr std::chrono::nanoseconds kEach{200}; // a slower flow is better read as it comes
-  static constexpr std::uint64_t kEnough = 200;         // messages: more gain nothing
+  static constexpr std::chrono::nanoseconds kEachOfMany{
+      100};                                      // and one slower than this after kShort
+  static constexpr std::uint64_t kEnough = 2000; // messages: more gain nothing
 
   // The rings are empty, after this. How long to look away now. [pure]
   [[nodiscard]] std::chrono::nanoseconds pause(const Burst& burst) noexcept {
@@ -43,9 +48,11 @@ public:
   }
 
 private:
+  [[nodiscard]] bool is_slower(const Burst& burst, std::chrono::nanoseconds each) const noexcept {
+    return burst.messages < static_cast<std::uint64_t>(time_ / each);
+  }
   void judge(const Burst& burst) noexcept {
-    const bool slow = burst.messages < static_cast<std::uint64_t>(time_ / kEach);
-    if (slow || (burst.crowded && time_ == kShortest)) {
+    if (is_slower(burst, kEach) || (burst.crowded && time_ == kShortest)) {
       time_ = {};
       wait_ = penalty_;
       penalty_ = std::min(2 * penalty_, kLongestWait);
@@ -54,7 +61,7 @@ private:
     penalty_ = 1;
     if (burst.crowded)
       time_ = std::max(time_ / 2, kShortest);
-    else if (burst.messages < kEnough)
+    else if (burst.messages < kEnough && (time_ < kShort || !is_slower(burst, kEachOfMany)))
       time_ = std::min(time_ * 2, kLongest);
   }
 

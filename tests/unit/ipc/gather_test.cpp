@@ -22,9 +22,19 @@ TEST(Gather, PausesGrowUntilTheyBringEnough) {
   EXPECT_EQ(gather.pause(kOne), 2us);
   EXPECT_EQ(gather.pause({.messages = 20}), 4us);
   EXPECT_EQ(gather.pause({.messages = 40}), 8us);
-  EXPECT_EQ(gather.pause({.messages = 80}), Gather::kLongest);
-  EXPECT_EQ(gather.pause({.messages = 100}), Gather::kLongest);
+  EXPECT_EQ(gather.pause({.messages = 80}), 16us);
+  EXPECT_EQ(gather.pause({.messages = 160}), Gather::kLongest);
+  EXPECT_EQ(gather.pause({.messages = 320}), Gather::kLongest);
   EXPECT_EQ(gather.pause(kMany), Gather::kLongest);
+}
+
+TEST(Gather, LongPausesAreForQuickFlows) {
+  Gather gather;
+  EXPECT_EQ(gather.pause(kOne), 2us);
+  EXPECT_EQ(gather.pause({.messages = 20}), 4us);
+  EXPECT_EQ(gather.pause({.messages = 40}), Gather::kShort);
+  EXPECT_EQ(gather.pause({.messages = 79}), Gather::kShort);
+  EXPECT_EQ(gather.pause({.messages = 80}), 2 * Gather::kShort);
 }
 
 TEST(Gather, PausesShrinkWhenARingGetsFullAndEndWhenThatIsNotEnough) {
