@@ -78,7 +78,9 @@ RingSender::Pages RingSender::spare_pages() noexcept {
   if (loaned_ != 0 || !drained()) return {};
   const std::uint64_t offset = head_ & (memory_.capacity - 1);
   const std::uint64_t begin = offset & ~(kPage - 1);
-  const std::uint64_t end = (offset + (zeroed_to_ - head_) + kPage - 1) & ~(kPage - 1);
+  // (Behind a long message no line is kept ready: zeroed_to_ lies before the head.)
+  const auto ready = std::max<std::int64_t>(static_cast<std::int64_t>(zeroed_to_ - head_), kGrain);
+  const std::uint64_t end = (offset + static_cast<std::uint64_t>(ready) + kPage - 1) & ~(kPage - 1);
   if (end - begin >= memory_.capacity) return {};
   if (loss_ == Loss::Oldest) store_relaxed(&memory_.header->oldest, tail_ = head_);
   // From behind the pages in use, round the ring, up to them.
