@@ -56,9 +56,11 @@ void RingSender::find_head() noexcept {
   set_high_mark();
 }
 
-// Not of a lossy ring: what it gives up is its own affair.
+// Not of a lossy ring: what it gives up is its own affair. Nor of one that is condemned, behind the
+// loan that was open then: nothing may be lent any more.
 bool RingSender::refresh_tail() noexcept {
   if (loss_ == Loss::Oldest) return true;
+  if (breach_ != Breach::None) return false;
   const std::uint64_t tail = load_acquire(&memory_.control->tail); // the receiver's release()
   const std::uint64_t step = tail - tail_;
   if (tail % kGrain != 0)

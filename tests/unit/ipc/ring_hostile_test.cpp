@@ -144,6 +144,19 @@ TEST(HostileReceiver, NoTailMakesASuccessorOfTheSenderWriteOutsideOrHang) {
   }
 }
 
+TEST(HostileReceiver, IsLentNothingOnceItIsCondemnedWhateverItAcknowledgesLater) {
+  Pair ring;
+  RingSender& sender = ring.sender->ring();
+  for (int i = 0; i < 8; ++i) ASSERT_EQ(ring.send("x"), Sent::Ok);
+  std::span<std::byte> space;
+  ASSERT_EQ(sender.loan(8, {}, space), Sent::Ok);
+  sender.condemn(Breach::BellStorm);
+  EXPECT_EQ(ring.take(), "x");
+  sender.commit(); // the one behind which the sender looks at the tail
+  EXPECT_EQ(sender.loan(8, {}, space), Sent::Broken);
+  EXPECT_EQ(sender.breach(), Breach::BellStorm);
+}
+
 // --- both at once, from another process ---
 
 // A process that writes random words all over both memories until it is killed.
