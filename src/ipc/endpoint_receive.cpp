@@ -359,6 +359,7 @@ void Endpoint::State::receive_in_general(Next found, Monotonic deadline,
   }
   if (!unlooked.empty()) look_at_receivers();
   for (;;) {
+    if (until_poll == 0) share_turn();
     if (until_poll-- == 0) {
       until_poll = kReceivesPerPoll;
       (void)note(waiter.wait(kNoWait));

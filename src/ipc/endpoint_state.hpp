@@ -81,8 +81,10 @@ struct Service {
     taken = 0;
     if (++turn >= active.size()) turn = 0;
   }
-  // Messages that active[turn] may still have before it is the next one's turn.
-  [[nodiscard]] std::uint32_t left() const { return kFairShare - std::min(taken, kFairShare); }
+  // Messages that active[turn] may still have before the one with which its turn ends.
+  [[nodiscard]] std::uint32_t left() const {
+    return kFairShare - 1 - std::min(taken, kFairShare - 1);
+  }
   // For so many from active[turn] that will not be charged one by one.
   void charge_ahead(std::uint32_t messages) {
     credit -= std::min(credit, messages);
@@ -275,6 +277,11 @@ struct Endpoint::State {
   [[gnu::noinline]] void plan_turn();
   // There is something else to look at before the next message.
   void end_turn() { until_poll += std::exchange(at_hand, 0); }
+  // It goes on, but its ring was empty meanwhile: half of what is left of it pays for such looks.
+  void share_turn() {
+    until_poll = at_hand - at_hand / 2;
+    at_hand /= 2;
+  }
   // For receive() to deliver: before the next message.
   template <class Queue, class Item>
   void queue(Queue& items, Item item) {
