@@ -49,6 +49,8 @@ ROWS = [
     (FLOW, "ring of 2 MB, each by itself", "flow", "ring of 2 MB", "plain ring", "≥ 0.90"),
     (FLOW, "ring of 2 MB, 48 B", "flow", "ring of 2 MB, 48", "plain ring", "≥ 0.90"),
     (FLOW, "ring of 2 MB, batched", "flow", "ring of 2 MB, batched", "plain ring", "≥ 0.90"),
+    (FLOW, "ring of 2 MB, receiver sleeps when idle for 50 µs", "flow", "ring of 2 MB, sleeps after 50 µs", "plain ring", "≥ 0.90"),
+    (FLOW, "ring of 2 MB, batched, receiver sleeps when idle for 50 µs", "flow", "ring of 2 MB, batched, sleeps after 50 µs", "plain ring", "≥ 0.90"),
     (FLOW, "ring of 2 MB, batched", "flow", "ring of 2 MB, batched", "plain ring, batched", ""),
     (FLOW, "ring, batched", "flow", "ring, batched", "plain ring, batched", ""),
     (FLOW, "ring, receiver sleeps when idle, and at once", "flow", "ring, receiver sleeps", HEADED, ""),

@@ -96,6 +96,9 @@ Group flow() {
   add("ring of 2 MB", make<OurRing<64>>(kLargeRing));
   add("ring of 2 MB, 48", make<OurRing<48>>(kLargeRing));
   add("ring of 2 MB, batched", make<OurRing<64, Wait::Spin, Publish::Batch>>(kLargeRing));
+  add("ring of 2 MB, sleeps after 50 µs", make<OurRing<64, Wait::SpinAWhile>>(kLargeRing));
+  add("ring of 2 MB, batched, sleeps after 50 µs",
+      make<OurRing<64, Wait::SpinAWhile, Publish::Batch>>(kLargeRing));
   add("ring, receiver sleeps", make<OurRing<64, Wait::Sleep>>());
   add("ring, batched, receiver sleeps", make<OurRing<64, Wait::Sleep, Publish::Batch>>());
   add("endpoint", make<OurEndpoint<64>>(kSpinsAWhile));
