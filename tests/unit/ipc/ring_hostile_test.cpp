@@ -87,7 +87,7 @@ TEST(HostileSender, EveryWordOfEveryKindEndsInAVerdictAndInBounds) {
     if (outcome != Got::Message) continue;
     const std::byte* const begin = reinterpret_cast<const std::byte*>(memory.word(0));
     ASSERT_GE(view.payload.data(), begin);
-    ASSERT_LE(view.payload.data() + view.payload.size(), begin + 2 * 4096);
+    ASSERT_LE(view.payload.data() + view.payload.size(), begin + std::ptrdiff_t{2} * 4096);
     ASSERT_LE(view.payload.size(), largest_payload(4096) + sizeof(RecordExtension));
     receiver.release(view);
   }
