@@ -82,7 +82,7 @@ private:
     for (;;) {
       const std::string_view rest = unread().substr(0, wordpipe::kLongestLine + 1);
       newline_ = 0;
-      if (const auto end = rest.find('\n'); end != rest.npos) {
+      if (const auto end = rest.find('\n'); end != std::string_view::npos) {
         line = rest.substr(0, end);
         newline_ = 1;
         return true;
@@ -108,7 +108,8 @@ private:
   // Where a line that is too long may be cut: at its last blank, else before its last UTF-8
   // character.
   static std::size_t good_cut(std::string_view text) {
-    if (const auto blank = text.find_last_of(" \t"); blank != text.npos && blank > 0) return blank;
+    if (const auto blank = text.find_last_of(" \t"); blank != std::string_view::npos && blank > 0)
+      return blank;
     std::size_t cut = text.size() - 1;
     while (cut > text.size() - 4 && (static_cast<unsigned char>(text[cut]) & 0xC0U) == 0x80) --cut;
     return cut;

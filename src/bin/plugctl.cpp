@@ -155,12 +155,13 @@ std::string Context::copyable(std::string_view text) const {
     const std::size_t at = text.find(kName);
     copy += text.substr(0, at);
     if (at == std::string_view::npos) break;
-    const bool is_name = at == 0 || std::string_view(" ('`").find(text[at - 1]) != text.npos;
+    const bool is_name =
+        at == 0 || std::string_view(" ('`").find(text[at - 1]) != std::string_view::npos;
     text.remove_prefix(at + kName.size());
     copy += kName;
     const std::string_view command =
         text.substr(0, text.find_first_not_of("abcdefghijklmnopqrstuvwxyz"));
-    if (!is_name || command.empty() || text.find("--root") != text.npos) continue;
+    if (!is_name || command.empty() || text.find("--root") != std::string_view::npos) continue;
     const auto is_of = [&](const auto& commands) {
       return std::ranges::find(commands, command) != commands.end();
     };

@@ -51,7 +51,7 @@ struct Exported {
     std::set_terminate(&detail::terminated);
     Plugin* made = nullptr;
     detail::guard(host, [&] {
-      made = new T();
+      made = new T(); // guard() catches. NOLINT(bugprone-unhandled-exception-at-new)
       return MOHHOS_OK;
     });
     return made;

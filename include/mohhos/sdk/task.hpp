@@ -327,7 +327,8 @@ public:
     if (signal_->given || !can_cancel_) return;
     try {
       handle_.cancel();
-    } catch (const Failure&) { // on another thread, or too late: then it is just not listened to
+    } catch (const Failure&) { // NOLINT(bugprone-empty-catch)
+      // On another thread, or too late: then it is just not listened to.
     }
   }
 
