@@ -58,6 +58,7 @@ Result<> flush_output() {
 void Table::print(bool color) const {
   std::vector<std::vector<std::string>> cells;
   std::vector<std::size_t> widths;
+  widths.reserve(columns_.size());
   for (const Column& column : columns_) widths.push_back(width_of(column.title));
   for (const auto& row : rows_) {
     auto& out = cells.emplace_back();
@@ -78,6 +79,7 @@ void Table::print(bool color) const {
     fmt::print("{}\n", text);
   };
   std::vector<std::string> titles;
+  titles.reserve(columns_.size());
   for (const Column& column : columns_) titles.push_back(column.title);
   line(titles, true);
   for (const auto& row : cells) line(row, false);
