@@ -1,4 +1,4 @@
-// How a peer can break the ring's rules, and whether a ring may lose messages.
+// How a peer can break the ring's rules.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,6 @@ enum class Breach : std::uint8_t {
   OldestUnaligned, // a lossy ring's oldest is not a multiple of 16
 };
 
-enum class Loss : std::uint8_t { Never, Oldest };
 [[nodiscard]] const char* breach_text(Breach breach) noexcept;
 
 } // namespace mohhos::ipc

@@ -1,6 +1,5 @@
-// The ring's sending side. The usual loan and its commit are here, to be inlined: together they are
-// fewer instructions than a look at the clock takes time. What is rare is in ring_sender.cpp and
-// kept out of line, so that the usual way needs few registers.
+// The ring's sending side. The usual loan and its commit are here, to be inlined; what is rare is
+// in ring_sender.cpp and kept out of line, so that the usual way needs few registers.
 #pragma once
 
 #include <cstddef>
@@ -16,6 +15,9 @@
 #include "ipc/shared_word.hpp"
 
 namespace mohhos::ipc {
+
+// Whether a sender that finds no room waits for it, or overwrites the oldest records.
+enum class Loss : std::uint8_t { Never, Oldest };
 
 // The sender's view of the memory. data: 2 × capacity bytes, the ring mapped twice.
 struct SenderMemory {
