@@ -46,7 +46,7 @@ struct Idle {
 };
 
 Idle open_idle() {
-  auto memory = ipc::make_channel_memory(ipc::kDefaultRing);
+  auto memory = ipc::make_channel_memory(ipc::kDefaultRing, ipc::kShortLap);
   require(memory.has_value(), "make_channel_memory");
   auto sender = ipc::SendingChannel::attach(*ipc::make_sender_end(*memory), ipc::kDefaultRing, 1);
   auto receiver =

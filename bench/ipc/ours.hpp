@@ -31,6 +31,11 @@ namespace mohhos::bench {
   return std::max<std::uint64_t>(ipc::kDefaultRing, std::bit_ceil(size * messages));
 }
 
+// As the broker does.
+[[nodiscard]] inline std::uint64_t lap_of(std::uint64_t ring_bytes) {
+  return ring_bytes == ipc::kDefaultRing ? ipc::kShortLap : 0;
+}
+
 // --- the ring by itself ---
 
 // What a receiver does at an empty ring.
@@ -47,7 +52,7 @@ class RingPair {
 public:
   explicit RingPair(std::uint64_t ring_bytes) : ring_bytes_(ring_bytes) {
     for (ipc::ChannelMemory& memory : memories_) {
-      auto made = ipc::make_channel_memory(ring_bytes);
+      auto made = ipc::make_channel_memory(ring_bytes, lap_of(ring_bytes));
       require(made.has_value(), "make_channel_memory");
       memory = *std::move(made);
     }
@@ -112,8 +117,8 @@ private:
   }
   // As an Endpoint does.
   void look_away() {
-    const std::uint64_t tail = receiver_->ring().tail();
-    const bool crowded = tail - std::exchange(gathered_to_, tail) > ring_bytes_ / 2;
+    const std::uint64_t released = receiver_->ring().released_bytes();
+    const bool crowded = released - std::exchange(gathered_to_, released) > ring_bytes_ / 2;
     const auto pause = gather_.pause({std::exchange(received_, 0), crowded});
     if (pause.count() == 0) return;
     const auto end = std::chrono::steady_clock::now() + pause;
@@ -215,7 +220,7 @@ public:
   // From now on `from` can send to `to`, once both have looked at their links.
   ChannelId open(PluginId from, PluginId to, std::uint64_t ring_bytes = ipc::kDefaultRing,
                  ipc::Lane lane = ipc::Lane::Normal) {
-    const auto memory = ipc::make_channel_memory(ring_bytes);
+    const auto memory = ipc::make_channel_memory(ring_bytes, lap_of(ring_bytes));
     require(memory.has_value(), "make_channel_memory");
     ++channel_;
     tell(from, to, ipc::Role::Send, ring_bytes, lane, ipc::make_sender_end(*memory));

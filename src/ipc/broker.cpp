@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 
 #include "ipc/link_codec.hpp"
 
@@ -9,6 +10,7 @@ namespace mohhos::ipc {
 namespace {
 
 constexpr std::array kRequestLanes = {Lane::Normal, Lane::High, Lane::Urgent, Lane::Low};
+constexpr std::uint64_t kLaterRings = 64; // find room in what the first ones leave, of each size
 constexpr std::uint32_t kNoType = 0xFFFFFFFFU; // ChannelOpened::peer_type of an application
 
 } // namespace
@@ -57,6 +59,24 @@ bool Broker::is_program(PluginId id) const {
   return found != members_.end() && !found->second.party.type;
 }
 
+std::uint64_t Broker::ring_bytes_of(PluginId sender) const {
+  std::uint64_t bytes = 0;
+  for (const auto& [id, channel] : channels_)
+    if (PluginId{channel.record.sender} == sender) bytes += channel.record.ring_bytes;
+  return bytes;
+}
+
+// Where a sender has many, the next ones are smaller, so that there is room for as many as it may
+// have.
+std::uint64_t Broker::usual_ring(const Party& sender) const {
+  if (sender.ring_bytes != 0) return sender.ring_bytes;
+  const std::uint64_t bytes = ring_bytes_of(sender.id);
+  const std::uint64_t most = limits_.ring_bytes_per_party;
+  if (bytes + limits_.default_ring <= most / 2) return limits_.default_ring;
+  const std::uint64_t share = std::bit_floor((most - std::min(bytes, most)) / kLaterRings);
+  return std::clamp(share, kMinRing, std::max(limits_.default_ring, kMinRing));
+}
+
 Result<> Broker::within_limits(const Party& sender, PluginId receiver,
                                std::uint64_t ring_bytes) const {
   const auto openings = openings_.find({sender.id, receiver});
@@ -70,14 +90,13 @@ Result<> Broker::within_limits(const Party& sender, PluginId receiver,
   std::uint32_t of_sender = 0;
   std::uint32_t of_receiver = 0;
   std::uint32_t of_programs = 0; // to the receiver
-  std::uint64_t bytes = ring_bytes;
+  const std::uint64_t bytes = ring_bytes + ring_bytes_of(sender.id);
   for (const auto& [id, channel] : channels_) {
     const PluginId from{channel.record.sender};
     const PluginId to{channel.record.receiver};
     if (from == sender.id || to == sender.id) ++of_sender;
     if (from == receiver || to == receiver) ++of_receiver;
     if (to == receiver && is_program(from)) ++of_programs;
-    if (from == sender.id) bytes += channel.record.ring_bytes;
   }
   if (of_sender >= limits_.channels_per_party || of_receiver >= limits_.channels_per_party)
     return fail(Code::Exhausted, "{} has {} channels already, and that is the limit",
@@ -99,8 +118,8 @@ Result<Broker::Channel*> Broker::obtain(const Party& from, const Party& to, Lane
                                         Plan& plan) {
   if (Channel* const existing = channel_of(from.id, to.id, lane)) return existing;
   if (lane != Lane::Tap) TRY(allow(from, to, lane));
-  const std::uint64_t usual = from.ring_bytes != 0 ? from.ring_bytes : limits_.default_ring;
-  const std::uint64_t size = ring_bytes == 0 ? usual : ring_bytes;
+  const bool usual = ring_bytes == 0 && from.ring_bytes == 0;
+  const std::uint64_t size = ring_bytes == 0 ? usual_ring(from) : ring_bytes;
   const std::uint64_t largest = std::max(limits_.largest_ring, from.ring_bytes);
   if (!is_ring_size(size) || size > largest)
     return fail(Code::Invalid, "a ring of {} bytes; a power of two from {} to {} is possible", size,
@@ -111,7 +130,8 @@ Result<Broker::Channel*> Broker::obtain(const Party& from, const Party& to, Lane
                              .sender = from.id.value,
                              .receiver = to.id.value,
                              .ring_bytes = size,
-                             .lane = lane};
+                             .lane = lane,
+                             .lap = usual ? kShortLap : 0};
   by_ends_[{from.id, to.id, lane}] = id;
   ++openings_[{from.id, to.id}];
   plan.make.push_back(record);

@@ -65,6 +65,7 @@ struct ChannelRecord {
   std::uint64_t ring_bytes = 0;
   std::uint32_t ring_generation = 1; // rises when the sender is a new process
   Lane lane = Lane::Normal;
+  std::uint64_t lap = 0; // of a ring of the usual size: DataHeader's
 };
 
 // In place of a sender whose messages are still there: a plugin that is not loaded yet, or somebody
@@ -91,7 +92,7 @@ struct Delivery {
 [[nodiscard]] Delivery refusal(PluginId to, std::uint32_t sequence, const Error& why);
 
 struct Plan {
-  std::vector<ChannelRecord> make; // make_channel_memory(ring_bytes), kept under its id
+  std::vector<ChannelRecord> make; // make_channel_memory(ring_bytes, lap), kept under its id
   std::vector<Delivery> deliveries;
   std::vector<ChannelId> drop; // forget memory and custody
   bool changed = false;        // save() has something new
@@ -208,6 +209,9 @@ private:
   [[nodiscard]] Result<> allow(const Party& from, const Party& to, Lane lane);
   [[nodiscard]] bool may_wait(PluginId asker, PluginId peer);
   [[nodiscard]] bool is_program(PluginId id) const;
+  // Of all that it sends on.
+  [[nodiscard]] std::uint64_t ring_bytes_of(PluginId sender) const;
+  [[nodiscard]] std::uint64_t usual_ring(const Party& sender) const;
   [[nodiscard]] Result<> within_limits(const Party& sender, PluginId receiver,
                                        std::uint64_t ring_bytes) const;
   [[nodiscard]] Result<Channel*> obtain(const Party& from, const Party& to, Lane lane,

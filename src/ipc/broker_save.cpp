@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::uint32_t kNoType = 0xFFFFFFFFU;
 constexpr std::uint32_t kMagic = 0x4B4F5242; // "BROK"
-constexpr std::uint32_t kVersion = 4;
+constexpr std::uint32_t kVersion = 5;
 
 struct SavedHead {
   std::uint32_t magic = kMagic;

@@ -23,9 +23,11 @@ struct HeaderStart {
   std::uint32_t magic = kRingMagic;
   std::uint32_t version = kRingVersion;
   std::uint64_t capacity = 0; // of a control memory: 0
+  std::uint64_t lap = 0;      // and 0
 };
 static_assert(std::has_unique_object_representations_v<HeaderStart>);
 static_assert(offsetof(DataHeader, capacity) == offsetof(HeaderStart, capacity));
+static_assert(offsetof(DataHeader, lap) == offsetof(HeaderStart, lap));
 static_assert(offsetof(Control, version) == offsetof(HeaderStart, version));
 
 Result<sys::Fd> make_memory(const char* name, std::uint64_t size, const HeaderStart& header) {
@@ -66,13 +68,17 @@ Result<sys::Mapping> reserve(std::size_t size, std::size_t alignment) {
   return sys::Mapping(reinterpret_cast<void*>(start), size);
 }
 
+int protection_of(sys::Access access) {
+  return access == sys::Access::ReadWrite ? PROT_READ | PROT_WRITE : PROT_READ;
+}
+
 // [header page][ring][ring again]: a record that crosses the ring's end is contiguous all the same.
 Result<sys::Mapping> map_data(const sys::Fd& fd, std::uint64_t capacity, sys::Access access,
                               bool huge_pages) {
   const auto ring = static_cast<std::size_t>(capacity);
   const std::size_t alignment = huge_pages && ring >= kHugePage ? kHugePage : 0;
   TRY(sys::Mapping mapping, reserve(kHeaderPage + 2 * ring, alignment));
-  const int protection = access == sys::Access::ReadWrite ? PROT_READ | PROT_WRITE : PROT_READ;
+  const int protection = protection_of(access);
   const auto place = [&](std::size_t at, std::size_t size, std::size_t offset) {
     return ::mmap(mapping.data() + at, size, protection, MAP_SHARED | MAP_FIXED, fd.get(),
                   static_cast<off_t>(offset)) != MAP_FAILED;
@@ -84,22 +90,29 @@ Result<sys::Mapping> map_data(const sys::Fd& fd, std::uint64_t capacity, sys::Ac
   return mapping;
 }
 
-struct Mapped {
-  sys::Mapping data;
-  sys::Mapping control;
-};
+AddressPool& beginnings() {
+  static auto& pool = *new AddressPool(kHeaderPage + kBeginning);
+  return pool;
+}
 
-Result<Mapped> map_end(const ChannelEnd& end, std::uint64_t ring_bytes, Role role,
-                       bool huge_pages) {
+// Larger ones were asked for, for messages that are long.
+constexpr std::uint64_t kLargestWithBeginning = std::uint64_t{4} << 20;
+
+Result<ChannelMappings> map_end(const ChannelEnd& end, std::uint64_t ring_bytes, Role role,
+                                bool huge_pages) {
   if (!is_ring_size(ring_bytes)) return fail(Code::Invalid, "a ring of {} bytes", ring_bytes);
   TRY(check_memory(end.data, "the ring's data", kHeaderPage + ring_bytes));
   TRY(check_memory(end.control, "the ring's control", kHeaderPage));
   const auto data_access = role == Role::Send ? sys::Access::ReadWrite : sys::Access::ReadOnly;
   const auto control_access = role == Role::Send ? sys::Access::ReadOnly : sys::Access::ReadWrite;
-  Mapped mapped;
+  ChannelMappings mapped;
   TRY(mapped.data, map_data(end.data, ring_bytes, data_access, huge_pages));
+  if (ring_bytes > kBeginning && ring_bytes <= kLargestWithBeginning && !huge_pages) {
+    TRY(mapped.beginning,
+        PooledMapping::map(beginnings(), end.data.get(), protection_of(data_access)));
+  }
   TRY(mapped.control, sys::map_shared(end.control.get(), 0, kHeaderPage, control_access));
-  const auto* header = reinterpret_cast<const DataHeader*>(mapped.data.data());
+  const auto* header = reinterpret_cast<const DataHeader*>(mapped.header());
   const auto* control = reinterpret_cast<const Control*>(mapped.control.data());
   if (header->magic != kRingMagic || control->magic != kRingMagic)
     return fail(Code::Untrusted, "the memory is no ring");
@@ -110,13 +123,13 @@ Result<Mapped> map_end(const ChannelEnd& end, std::uint64_t ring_bytes, Role rol
 
 } // namespace
 
-Result<ChannelMemory> make_channel_memory(std::uint64_t ring_bytes) {
+Result<ChannelMemory> make_channel_memory(std::uint64_t ring_bytes, std::uint64_t lap) {
   if (!is_ring_size(ring_bytes))
     return fail(Code::Invalid, "a ring of {} bytes: a power of two between {} and {} is needed",
                 ring_bytes, kMinRing, kMaxRing);
   ChannelMemory memory;
-  TRY(memory.data,
-      make_memory("mohhos-ring", kHeaderPage + ring_bytes, HeaderStart{.capacity = ring_bytes}));
+  TRY(memory.data, make_memory("mohhos-ring", kHeaderPage + ring_bytes,
+                               HeaderStart{.capacity = ring_bytes, .lap = lap}));
   TRY(memory.control, make_memory("mohhos-ring-control", kHeaderPage, HeaderStart{}));
   TRY(memory.data_bell, make_doorbell());
   TRY(memory.space_bell, make_doorbell());
@@ -141,23 +154,26 @@ Result<ChannelEnd> make_receiver_end(const ChannelMemory& memory, Holder holder)
   return end;
 }
 
-SendingChannel::SendingChannel(sys::Mapping data, sys::Mapping control, sys::Fd data_bell,
-                               sys::Fd space_bell, RingSender ring)
-    : data_(std::move(data)), control_(std::move(control)), data_bell_(std::move(data_bell)),
+SendingChannel::SendingChannel(ChannelMappings mappings, sys::Fd data_bell, sys::Fd space_bell,
+                               RingSender ring)
+    : mappings_(std::move(mappings)), data_bell_(std::move(data_bell)),
       space_bell_(std::move(space_bell)), ring_(ring) {}
 
 Result<SendingChannel> SendingChannel::attach(ChannelEnd end, std::uint64_t ring_bytes,
                                               std::uint32_t generation,
                                               const ChannelOptions& options) {
-  TRY(Mapped mapped, map_end(end, ring_bytes, Role::Send, options.huge_pages));
+  TRY(ChannelMappings mapped, map_end(end, ring_bytes, Role::Send, options.huge_pages));
+  auto* const header = reinterpret_cast<DataHeader*>(mapped.header());
+  Laps laps = options.laps;
+  laps.bytes = header->lap;
   const SenderMemory memory{
-      .header = reinterpret_cast<DataHeader*>(mapped.data.data()),
-      .data = mapped.data.data() + kHeaderPage,
+      .header = header,
+      .map = mapped.ring<std::byte>(ring_bytes),
       .control = reinterpret_cast<const Control*>(mapped.control.data()),
-      .capacity = ring_bytes,
+      .laps = laps,
   };
-  return SendingChannel(std::move(mapped.data), std::move(mapped.control), std::move(end.data_bell),
-                        std::move(end.space_bell), RingSender(memory, generation, options.loss));
+  return SendingChannel(std::move(mapped), std::move(end.data_bell), std::move(end.space_bell),
+                        RingSender(memory, generation, options.loss));
 }
 
 void SendingChannel::ring_bell() noexcept {
@@ -169,26 +185,24 @@ void SendingChannel::ring_bell() noexcept {
 void SendingChannel::return_memory() noexcept {
   const RingSender::Pages pages = ring_.spare_pages();
   if (pages.bytes != 0)
-    ::madvise(data_.data() + kHeaderPage + pages.offset, pages.bytes, MADV_REMOVE);
+    ::madvise(mappings_.data.data() + kHeaderPage + pages.offset, pages.bytes, MADV_REMOVE);
 }
 
-ReceivingChannel::ReceivingChannel(sys::Mapping data, sys::Mapping control, sys::Fd data_bell,
-                                   sys::Fd space_bell, RingReceiver ring, Loss loss)
-    : data_(std::move(data)), control_(std::move(control)), data_bell_(std::move(data_bell)),
+ReceivingChannel::ReceivingChannel(ChannelMappings mappings, sys::Fd data_bell, sys::Fd space_bell,
+                                   RingReceiver ring, Loss loss)
+    : mappings_(std::move(mappings)), data_bell_(std::move(data_bell)),
       space_bell_(std::move(space_bell)), ring_(ring), loss_(loss) {}
 
 Result<ReceivingChannel> ReceivingChannel::attach(ChannelEnd end, std::uint64_t ring_bytes,
                                                   const ChannelOptions& options) {
-  TRY(Mapped mapped, map_end(end, ring_bytes, Role::Receive, options.huge_pages));
+  TRY(ChannelMappings mapped, map_end(end, ring_bytes, Role::Receive, options.huge_pages));
   const ReceiverMemory memory{
-      .header = reinterpret_cast<const DataHeader*>(mapped.data.data()),
-      .data = mapped.data.data() + kHeaderPage,
+      .header = reinterpret_cast<const DataHeader*>(mapped.header()),
+      .map = mapped.ring<const std::byte>(ring_bytes),
       .control = reinterpret_cast<Control*>(mapped.control.data()),
-      .capacity = ring_bytes,
   };
-  return ReceivingChannel(std::move(mapped.data), std::move(mapped.control),
-                          std::move(end.data_bell), std::move(end.space_bell), RingReceiver(memory),
-                          options.loss);
+  return ReceivingChannel(std::move(mapped), std::move(end.data_bell), std::move(end.space_bell),
+                          RingReceiver(memory), options.loss);
 }
 
 void ReceivingChannel::ring_bell() noexcept {
@@ -196,7 +210,7 @@ void ReceivingChannel::ring_bell() noexcept {
 }
 
 std::uint64_t ReceivingChannel::dropped() const noexcept {
-  return load_relaxed(&reinterpret_cast<const DataHeader*>(data_.data())->counters.dropped);
+  return load_relaxed(&reinterpret_cast<const DataHeader*>(mappings_.header())->counters.dropped);
 }
 
 RingReceiver::Outcome ReceivingChannel::next_copy(View& view) {

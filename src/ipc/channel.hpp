@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <deque>
 
+#include "ipc/address_pool.hpp"
 #include "ipc/ring.hpp"
 #include "sys/fd.hpp"
 #include "sys/mapping.hpp"
@@ -27,8 +28,9 @@ struct ChannelMemory {
 };
 
 // New memory: sealed against resizing, 0400, headers written, bells made. Invalid unless
-// is_ring_size(). [any]
-[[nodiscard]] Result<ChannelMemory> make_channel_memory(std::uint64_t ring_bytes);
+// is_ring_size(). `lap`: DataHeader's. [any]
+[[nodiscard]] Result<ChannelMemory> make_channel_memory(std::uint64_t ring_bytes,
+                                                        std::uint64_t lap = 0);
 
 // One side's descriptors, in the order in which they travel with ChannelOpened.
 struct ChannelEnd {
@@ -54,6 +56,25 @@ enum class Holder : std::uint8_t { Confined, Stranger };
 struct ChannelOptions {
   Loss loss = Loss::Never;
   bool huge_pages = false; // asks for them; the system may not have any
+  Laps laps = {};          // a sender's; their bytes are the header's
+};
+
+// One side's view of both memories.
+struct ChannelMappings {
+  sys::Mapping data;       // header page, ring, ring again
+  PooledMapping beginning; // header page and the ring's beginning, of a ring that has it (RingMap)
+  sys::Mapping control;
+
+  [[nodiscard]] std::byte* header() const {
+    return beginning.data() != nullptr ? beginning.data() : data.data();
+  }
+  // Byte: const for who may only read.
+  template <class Byte>
+  [[nodiscard]] RingMap<Byte> ring(std::uint64_t capacity) const {
+    return RingMap<Byte>::of(data.data() + kHeaderPage, capacity,
+                             beginning.data() != nullptr ? beginning.data() + kHeaderPage
+                                                         : nullptr);
+  }
 };
 
 class SendingChannel {
@@ -87,13 +108,11 @@ public:
   [[nodiscard]] int space_bell() const noexcept { return space_bell_.get(); }
 
 private:
-  SendingChannel(sys::Mapping data, sys::Mapping control, sys::Fd data_bell, sys::Fd space_bell,
-                 RingSender ring);
+  SendingChannel(ChannelMappings mappings, sys::Fd data_bell, sys::Fd space_bell, RingSender ring);
   void ring_bell() noexcept;
 
   static constexpr std::uint32_t kLookEvery = 64; // messages
-  sys::Mapping data_;
-  sys::Mapping control_;
+  ChannelMappings mappings_;
   sys::Fd data_bell_;
   sys::Fd space_bell_;
   RingSender ring_;
@@ -136,10 +155,9 @@ public:
   [[nodiscard]] int data_bell() const noexcept { return data_bell_.get(); }
 
 private:
-  ReceivingChannel(sys::Mapping data, sys::Mapping control, sys::Fd data_bell, sys::Fd space_bell,
+  ReceivingChannel(ChannelMappings mappings, sys::Fd data_bell, sys::Fd space_bell,
                    RingReceiver ring, Loss loss);
-  sys::Mapping data_;
-  sys::Mapping control_;
+  ChannelMappings mappings_;
   sys::Fd data_bell_;
   sys::Fd space_bell_;
   RingReceiver ring_;

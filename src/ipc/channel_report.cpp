@@ -79,7 +79,10 @@ ChannelReport report_of(const ChannelCounters& counters, std::uint64_t capacity,
   std::uint64_t begin = counters.control.tail;
   if (lane == Lane::Lossy) begin += ahead(counters.data.oldest, begin);
   const std::uint64_t in_use = ahead(sender.head, begin);
-  report.depth_bytes = std::min(in_use, capacity);
+  // What was skipped is no message.
+  const std::uint64_t skipped =
+      ahead(counters.data.skip_end, begin) != 0 ? counters.data.skipped : 0;
+  report.depth_bytes = std::min(in_use - std::min(skipped, in_use), capacity);
   // A record is a grain at least, and of an empty ring the counters may be those of another moment.
   const std::uint64_t done = plus(receiver.acknowledged, receiver.dropped);
   report.depth = std::min(sender.sent > done ? sender.sent - done : 0, report.depth_bytes / kGrain);

@@ -77,7 +77,8 @@ Result<Sending*> Endpoint::State::lane_beside(Sending& base, Lane lane, Monotoni
   const ChannelId id = base.id;
   OpenChannel question;
   question.target_id = base.peer.id.value;
-  question.ring_bytes = base.channel.ring().capacity();
+  const RingSender& ring = base.channel.ring();
+  question.ring_bytes = ring.has_laps() ? 0 : ring.capacity(); // 0: of the usual size, too
   question.lane = lane;
   // 'Refuse when full' still leaves the manager time to open the lane.
   TRY(const ChannelId opened,
@@ -306,20 +307,25 @@ void Endpoint::State::end_sending(ChannelId id, Error why) {
   queue(ends, Ended{id, peer, Role::Send, std::move(why)});
 }
 
-// A ring that did not move from one look to the next is idle.
+// A ring that did not move from one look to the next is idle. One that moved, but made no long lap,
+// does not need what the long laps before took.
 void Endpoint::State::return_idle_memory() {
   bool used = sent_lately;
   sent_lately = false;
   for (auto& [id, out] : sending) {
-    const std::uint64_t head = out->channel.ring().head();
-    if (head == out->returned_head || out->channel.ring().has_loan()) continue;
-    if (head == out->seen_head && out->channel.ring().drained()) {
+    RingSender& ring = out->channel.ring();
+    if (ring.head() == out->returned_head || ring.has_loan()) continue;
+    const bool idle = ring.head() == out->seen_head && ring.drained();
+    const bool shrank =
+        ring.long_laps() == out->seen_long_laps && ring.long_laps() != out->returned_long_laps;
+    if (idle || shrank) {
       out->channel.return_memory();
-      out->returned_head = head;
-    } else {
-      out->seen_head = head;
-      used = true;
+      out->returned_long_laps = ring.long_laps();
     }
+    if (idle) out->returned_head = ring.head();
+    out->seen_head = ring.head();
+    out->seen_long_laps = ring.long_laps();
+    used |= !idle;
   }
   idle_look = IdleLook::None;
   sent_lately = used; // so that the next wait plans another look

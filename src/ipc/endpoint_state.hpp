@@ -41,6 +41,8 @@ struct Sending {
   std::uint64_t sent_at = 0;        // State::looks when the last message was sent
   std::uint64_t seen_head = 0;      // at the last look for idle rings
   std::uint64_t returned_head = 0;  // when its memory was given back
+  std::uint64_t seen_long_laps = 0; // the same of its long laps
+  std::uint64_t returned_long_laps = 0;
 };
 
 struct Receiving {
@@ -53,7 +55,7 @@ struct Receiving {
   std::uint32_t untimed = 0;         // messages until the next look at the clock
   std::uint32_t requests = 0;        // that were given to the owner
   std::uint64_t held_end = 0;        // of the last message that the owner got
-  std::uint64_t gathered_to = 0;     // tail when the rings were last found empty
+  std::uint64_t gathered_to = 0;     // released bytes when the rings were last found empty
   std::uint32_t answers_in_hand = 0; // in callbacks
   // Ours behind what the owner holds (release_own), or the newest answer in hand.
   bool own_waits = false;

@@ -131,9 +131,9 @@ Burst Endpoint::State::last_burst() {
   if (burst.messages == 0) return burst;
   for (const std::size_t rank : busy_ranks())
     for (Receiving* const channel : services[rank].active) {
-      const std::uint64_t tail = channel->channel.ring().tail();
-      burst.crowded |= tail - channel->gathered_to > channel->channel.ring().capacity() / 2;
-      channel->gathered_to = tail;
+      const std::uint64_t released = channel->channel.ring().released_bytes();
+      burst.crowded |= released - channel->gathered_to > channel->channel.ring().capacity() / 2;
+      channel->gathered_to = released;
     }
   return burst;
 }

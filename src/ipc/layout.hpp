@@ -21,14 +21,16 @@
 namespace mohhos::ipc {
 
 inline constexpr std::uint32_t kRingMagic = 0x474E4952; // "RING"
-inline constexpr std::uint32_t kRingVersion = 3;
+inline constexpr std::uint32_t kRingVersion = 4;
 inline constexpr std::size_t kLine = 64;  // of the cache
 inline constexpr std::size_t kPair = 128; // of lines, which processors fetch together
 inline constexpr std::size_t kGrain = 16; // records begin at its multiples
 inline constexpr std::size_t kHeaderPage = 4096;
 inline constexpr std::uint64_t kMinRing = 4096;
 inline constexpr std::uint64_t kMaxRing = std::uint64_t{1} << 30;
-inline constexpr std::uint64_t kDefaultRing = std::uint64_t{256} << 10;
+inline constexpr std::uint64_t kDefaultRing = std::uint64_t{2} << 20;
+// Of a ring of the usual size: DataHeader::lap. What a ring of another size is asked for, it has.
+inline constexpr std::uint64_t kShortLap = std::uint64_t{256} << 10;
 
 // What a side counts of itself, for whoever watches (the manager reads it from the file): plain
 // stores to lines that nobody else touches, so that counting costs nothing. Believed by nobody.
@@ -63,10 +65,16 @@ struct alignas(kLine) DataHeader {
   std::uint32_t magic = kRingMagic;
   std::uint32_t version = kRingVersion;
   std::uint64_t capacity = 0;
+  // After so many bytes a flow that its receiver keeps up with may begin anew at the ring's
+  // beginning. 0: never. The manager writes it for the senders; nobody else looks.
+  std::uint64_t lap = 0;
   // Odd: the sender sleeps until there is space; each sleep has a number of its own.
   alignas(kLine) std::uint32_t waiting = 0;
   // Of a lossy ring: records before this position may be overwritten at any time.
   alignas(kLine) std::uint64_t oldest = 0;
+  // Of the last skip, for whoever counts what is unread: where it ends, and how long it is.
+  std::uint64_t skip_end = 0;
+  std::uint64_t skipped = 0;
   SenderCounters counters;
 };
 
@@ -103,8 +111,10 @@ struct RecordExtension {
 };
 
 static_assert(sizeof(RecordHeader) == 16 && sizeof(RecordExtension) == 32);
-static_assert(offsetof(DataHeader, waiting) == 64 && offsetof(DataHeader, oldest) == 128 &&
-              offsetof(DataHeader, counters) == 192 && sizeof(DataHeader) == 256);
+static_assert(offsetof(DataHeader, lap) == 16 && offsetof(DataHeader, waiting) == 64 &&
+              offsetof(DataHeader, oldest) == 128 && offsetof(DataHeader, skip_end) == 136 &&
+              offsetof(DataHeader, skipped) == 144 && offsetof(DataHeader, counters) == 192 &&
+              sizeof(DataHeader) == 256);
 static_assert(offsetof(Control, tail) == 64 && offsetof(Control, begun) == 72 &&
               offsetof(Control, buried) == 80 && offsetof(Control, armed) == 128 &&
               offsetof(Control, counters) == 192 && offsetof(Control, latency) == 256 &&
@@ -119,7 +129,8 @@ inline constexpr std::uint8_t kFailed = 0x08;
 inline constexpr std::uint8_t kCancels = 0x10; // takes back the request with this correlation
 inline constexpr std::uint8_t kDurable = 0x20; // is to be on disk before it is relied upon
 inline constexpr std::uint8_t kApart = 0x40;   // the next record begins at a multiple of kPair
-inline constexpr std::uint8_t kKnownFlags =
+inline constexpr std::uint8_t kSkip = 0x80;    // no message (PublishWord::skips)
+inline constexpr std::uint8_t kKnownFlags =    // of a message
     kPriorityMask | kExtended | kFailed | kCancels | kDurable | kApart;
 
 struct PublishWord {
@@ -146,6 +157,11 @@ struct PublishWord {
   [[nodiscard]] constexpr std::uint64_t end(std::uint64_t position) const {
     const std::uint64_t unit = kGrain + (flags & kApart) / kApart * (kPair - kGrain);
     return (position + length() + (unit - 1)) & ~(unit - 1);
+  }
+  // No message but the rest of the ring, that nobody has written: what follows begins where the
+  // ring begins. Nothing else with this flag is one, so two can never follow each other.
+  [[nodiscard]] constexpr bool skips(std::uint64_t position, std::uint64_t capacity) const {
+    return flags == kSkip && type == 0 && end(position) % capacity == 0;
   }
 };
 

@@ -37,7 +37,7 @@ Result<PublishWord> judge(std::uint64_t raw, std::uint64_t position, std::uint64
     breach = Breach::WrongTag;
   else if (word.type >= kMessageTypeCount)
     breach = Breach::WrongType;
-  else if ((word.flags & ~kKnownFlags) != 0)
+  else if ((word.flags & ~kKnownFlags) != 0 && !word.skips(position, capacity))
     breach = Breach::WrongFlags;
   else if (word.size > largest_payload(capacity))
     breach = Breach::TooLong;
@@ -56,6 +56,7 @@ Result<std::optional<Remnant>> parse_record(std::span<const std::byte> bytes,
   const auto header = take<RecordHeader>(bytes, 0);
   if (header.publish == 0) return std::nullopt;
   TRY(const PublishWord word, judge(header.publish, position, capacity));
+  if ((word.flags & kSkip) != 0) return std::nullopt;
   const std::size_t begin = word.header_size();
   if (bytes.size() < begin || bytes.size() - begin < word.size)
     return fail(Code::Malformed, "a record that grew while it was read");

@@ -27,7 +27,7 @@ struct Remnant {
 };
 
 // `bytes`: a copy of what lies at `position`, from there as far as the record may reach. Nothing:
-// no record is published there. Malformed: the rule that it breaks. [pure]
+// no message is published there. Malformed: the rule that it breaks. [pure]
 [[nodiscard]] Result<std::optional<Remnant>>
 parse_record(std::span<const std::byte> bytes, std::uint64_t position, std::uint64_t capacity);
 

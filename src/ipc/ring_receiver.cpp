@@ -16,18 +16,19 @@ void copy_extension(const std::byte* record, MessageInfo& info) {
 } // namespace
 
 RingReceiver::RingReceiver(const ReceiverMemory& memory) noexcept : memory_(memory) {
-  CHECK(is_ring_size(memory.capacity));
+  CHECK(is_ring_size(capacity()));
+  unusual_ |= PublishWord{.size = memory.map.long_bits()}.pack();
   told_ = load_relaxed(&memory_.control->tail); // our own, or that of the process before us
   if (told_ % kGrain != 0) {
     told_ -= told_ % kGrain;
     breach_ = Breach::TailUnaligned;
   }
-  tail_ = first_unburied(told_, load_relaxed(&memory_.control->buried), memory_.capacity);
+  tail_ = first_unburied(told_, load_relaxed(&memory_.control->buried), capacity());
   if (tail_ != told_) store_release(&memory_.control->tail, tail_); // as release() would have
   set_read(tail_);
   again_ = tail_;
   const std::uint64_t begun = load_relaxed(&memory_.control->begun);
-  if (begun - tail_ <= memory_.capacity) again_ = begun;
+  if (begun - tail_ <= capacity()) again_ = begun;
   set_reach();
   taken_ = load_relaxed(&counters().acknowledged);
   // A sleep of the process before us is over.
@@ -38,9 +39,9 @@ RingReceiver::RingReceiver(const ReceiverMemory& memory) noexcept : memory_(memo
 Breach RingReceiver::judge(PublishWord word) const noexcept {
   if (word.tag != tag_of(read_)) return Breach::WrongTag;
   if (word.type >= kMessageTypeCount) return Breach::WrongType;
-  if ((word.flags & ~kKnownFlags) != 0) return Breach::WrongFlags;
-  if (word.size > largest_payload(memory_.capacity)) return Breach::TooLong;
-  if (word.end(read_) - read_ > memory_.capacity - kGrain - (read_ - tail_)) return Breach::Overrun;
+  if ((word.flags & ~kKnownFlags) != 0 && !word.skips(read_, capacity())) return Breach::WrongFlags;
+  if (word.size > largest_payload(capacity())) return Breach::TooLong;
+  if (word.end(read_) - read_ > capacity() - kGrain - (read_ - tail_)) return Breach::Overrun;
   return Breach::None;
 }
 
@@ -62,7 +63,11 @@ RingReceiver::Outcome RingReceiver::next_unusual(std::uint64_t raw, View& view) 
     condemn(breach);
     return Outcome::Broken;
   }
-  describe_all(record_, word, view);
+  if ((word.flags & kSkip) != 0) {
+    skip(word.end(read_));
+    return next(view); // at the ring's beginning, where no skip can be
+  }
+  describe_all(memory_.map.record(read_, word.size), word, view);
   if (comes_again()) {
     view.info.redelivered = true;
     store_relaxed(&counters().redelivered, counters().redelivered + 1);
@@ -70,6 +75,20 @@ RingReceiver::Outcome RingReceiver::next_unusual(std::uint64_t raw, View& view) 
   take(word, word.end(read_), view);
   set_reach();
   return Outcome::Message;
+}
+
+// Nobody holds anything of it, so it is released as soon as what lies before it is.
+void RingReceiver::skip(std::uint64_t end) noexcept {
+  const bool released = all_released();
+  skip_begin_ = read_;
+  skip_end_ = end;
+  skipped_ += end - read_;
+  set_read(end);
+  if (released) {
+    tail_ = end;
+    store_release(&memory_.control->tail, end); // as release() does
+  }
+  set_reach();
 }
 
 bool RingReceiver::ready() const noexcept {

@@ -10,6 +10,7 @@
 #include "ipc/breach.hpp"
 #include "ipc/layout.hpp"
 #include "ipc/message.hpp"
+#include "ipc/ring_map.hpp"
 #include "ipc/shared_word.hpp"
 
 namespace mohhos::ipc {
@@ -17,9 +18,8 @@ namespace mohhos::ipc {
 // The receiver's view of the memory.
 struct ReceiverMemory {
   const DataHeader* header = nullptr;
-  const std::byte* data = nullptr;
+  RingMap<const std::byte> map = {};
   Control* control = nullptr;
-  std::uint64_t capacity = 0;
 };
 
 static_assert(kMessageTypeCount == 8, "kUnusual says which bits of a type exist");
@@ -36,7 +36,7 @@ public:
   [[nodiscard]] Outcome next(View& view) noexcept {
     const std::byte* const record = record_;
     const std::uint64_t raw = load_acquire(&header_at(record)->publish); // the sender's commit()
-    if (((raw ^ expected_) & kUnusual) != 0) [[unlikely]]
+    if (((raw ^ expected_) & unusual_) != 0) [[unlikely]]
       return next_unusual(raw, view);
     const PublishWord word = PublishWord::unpack(raw & ~kUnusualFlags);
     const std::uint64_t end = word.end(read_);
@@ -56,8 +56,8 @@ public:
   void release(const View& view) noexcept { release(view.end, view.number); }
   void release(std::uint64_t end, std::uint64_t number) noexcept {
     CHECK(end - tail_ <= read_ - tail_);
-    tail_ = end;
-    store_release(&memory_.control->tail, end); // the sender's refresh_tail(): it may write there
+    tail_ = end == skip_begin_ ? skip_end_ : end;
+    store_release(&memory_.control->tail, tail_); // the sender's refresh_tail(): it may write there
     store_relaxed(&counters().acknowledged, number);
   }
   // Whether the sender sleeps for space and was not yet rung for this sleep. When true, ring the
@@ -65,7 +65,7 @@ public:
   // waiting sender is woken for a stretch of space, not for a line); and with `idle`, when next()
   // said Empty. [any]
   [[nodiscard]] bool must_wake(bool idle) noexcept {
-    return (idle ? tail_ != told_ : tail_ - told_ >= memory_.capacity / 8) && sender_waits();
+    return (idle ? tail_ != told_ : tail_ - told_ >= capacity() / 8) && sender_waits();
   }
 
   // Sleeping until there is a message: arm, then look once more, then wait for the data bell, then
@@ -80,7 +80,9 @@ public:
   }
   [[nodiscard]] Breach breach() const noexcept { return breach_; }
   [[nodiscard]] std::uint64_t tail() const noexcept { return tail_; }
-  [[nodiscard]] std::uint64_t capacity() const noexcept { return memory_.capacity; }
+  [[nodiscard]] std::uint64_t capacity() const noexcept { return memory_.map.capacity; }
+  // Of records, so far: the tail has been moved by what was skipped, too. [any]
+  [[nodiscard]] std::uint64_t released_bytes() const noexcept { return tail_ - skipped_; }
   // Whether every message that next() gave has been released. [any]
   [[nodiscard]] bool all_released() const noexcept { return read_ == tail_; }
 
@@ -94,8 +96,9 @@ private:
   }
   [[nodiscard]] bool sender_waits() noexcept;
   [[nodiscard]] Breach judge(PublishWord word) const noexcept;
-  // Nothing, a rule broken, an extension or a flag, a message that comes again, one that fills the
-  // ring to the last line. `raw`: the publish word, which is not loaded again.
+  [[nodiscard]] Breach judge_lossy(PublishWord word) const noexcept;
+  // Nothing, a rule broken, an extension or a flag, a message that comes again, one that is long or
+  // fills the ring to the last line, a skip. `raw`: the publish word, which is not loaded again.
   [[nodiscard, gnu::noinline]] Outcome next_unusual(std::uint64_t raw, View& view) noexcept;
   // What a usual message says.
   void describe(const std::byte* record, PublishWord word, View& view) const noexcept {
@@ -113,6 +116,8 @@ private:
   }
   // … with what it may have besides.
   void describe_all(const std::byte* record, PublishWord word, View& view) const noexcept;
+  // The record at read is a skip; what comes behind it is next.
+  void skip(std::uint64_t end) noexcept;
   void set_read(std::uint64_t position) noexcept {
     read_ = position;
     record_ = at(position);
@@ -123,7 +128,7 @@ private:
     return static_cast<std::int64_t>(again_ - read_) > 0;
   }
   void set_reach() noexcept {
-    reach_ = breach_ != Breach::None || comes_again() ? 0 : memory_.capacity - kLine;
+    reach_ = breach_ != Breach::None || comes_again() ? 0 : capacity() - kLine;
   }
   // Hands it out; the next one begins at `end`.
   void take(PublishWord word, std::uint64_t end, View& view) noexcept {
@@ -139,20 +144,25 @@ private:
   [[nodiscard]] bool skip_overwritten() noexcept;
   void count_missed(std::uint64_t number) noexcept;
   [[nodiscard]] const std::byte* at(std::uint64_t position) const noexcept {
-    return memory_.data + (position & (memory_.capacity - 1));
+    return memory_.map.at(position);
   }
 
   ReceiverMemory memory_;
   std::uint64_t read_ = 0;            // next record to look at
   const std::byte* record_ = nullptr; // at read
   std::uint64_t expected_ = 0;        // its tag, where a publish word has it
+  std::uint64_t unusual_ = kUnusual;  // and the bits that are to be looked at
   std::uint64_t reach_ = 0; // so far behind the tail may the end of a usual record lie; 0: none is
   std::uint64_t tail_ = 0;  // released up to here
-  std::uint64_t told_ = 0;  // tail at the last look at the sender's waiting word
-  std::uint64_t again_ = 0; // the receiver before us had begun what lies before this
-  std::uint64_t taken_ = 0; // messages
-  std::uint32_t armed_ = 0; // our word in Control
-  std::uint32_t rung_ = 0;  // the sender's sleep that we rang for
+  // The last skip: released with the record before it. Where none is, no record ends.
+  std::uint64_t skip_begin_ = 1;
+  std::uint64_t skip_end_ = 0;
+  std::uint64_t skipped_ = 0; // bytes, by all of them
+  std::uint64_t told_ = 0;    // tail at the last look at the sender's waiting word
+  std::uint64_t again_ = 0;   // the receiver before us had begun what lies before this
+  std::uint64_t taken_ = 0;   // messages
+  std::uint32_t armed_ = 0;   // our word in Control
+  std::uint32_t rung_ = 0;    // the sender's sleep that we rang for
   Breach breach_ = Breach::None;
 };
 

@@ -1,12 +1,14 @@
 #include "ipc/ring_sender.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace mohhos::ipc {
 namespace {
 
 constexpr std::uint64_t kZeroAhead = 12 * kLine; // stretches of eight lines
 constexpr std::uint64_t kPage = 4096;
+constexpr std::uint64_t kNoLap = std::uint64_t{1} << 62; // further than anybody sends
 
 // Where the next line begins. [pure]
 std::uint64_t next_line(std::uint64_t position) {
@@ -16,8 +18,8 @@ std::uint64_t next_line(std::uint64_t position) {
 } // namespace
 
 RingSender::RingSender(const SenderMemory& memory, std::uint32_t generation, Loss loss) noexcept
-    : memory_(memory), generation_(generation), loss_(loss) {
-  CHECK(is_ring_size(memory.capacity));
+    : memory_(memory), long_from_(memory.map.long_from()), generation_(generation), loss_(loss) {
+  CHECK(is_ring_size(capacity()));
   tail_ = load_acquire(&memory_.control->tail); // the receiver's release()
   if (loss_ == Loss::Oldest) tail_ = load_relaxed(&memory_.header->oldest); // our own
   head_ = tail_;
@@ -47,8 +49,9 @@ void RingSender::find_head() noexcept {
   // One that was published and not counted: its number must not be used again.
   if (loss_ == Loss::Oldest) store_relaxed(&counters().sent, number);
   set_head(head_);
+  lap_end_ = head_ + (has_laps() ? memory_.laps.bytes : kNoLap);
   set_tail(tail_);
-  largest_apart_ = memory_.capacity / 4;
+  largest_apart_ = capacity() / 4;
   store_relaxed(publish_word(record_), 0);
   store_relaxed(&counters().head, head_);
   zeroed_to_ = next_line(head_);
@@ -77,16 +80,18 @@ bool RingSender::drained() const noexcept {
 }
 
 RingSender::Pages RingSender::spare_pages() noexcept {
-  if (loaned_ != 0 || !drained()) return {};
-  const std::uint64_t offset = head_ & (memory_.capacity - 1);
-  const std::uint64_t begin = offset & ~(kPage - 1);
+  if (loaned_ != 0 || !refresh_tail()) return {};
+  if (loss_ == Loss::Oldest) {
+    if (!drained()) return {};
+    store_relaxed(&memory_.header->oldest, tail_ = head_);
+  }
   // (Behind a long message no line is kept ready: zeroed_to_ lies before the head.)
   const auto ready = std::max<std::int64_t>(static_cast<std::int64_t>(zeroed_to_ - head_), kGrain);
-  const std::uint64_t end = (offset + static_cast<std::uint64_t>(ready) + kPage - 1) & ~(kPage - 1);
-  if (end - begin >= memory_.capacity) return {};
-  if (loss_ == Loss::Oldest) store_relaxed(&memory_.header->oldest, tail_ = head_);
   // From behind the pages in use, round the ring, up to them.
-  return {end & (memory_.capacity - 1), memory_.capacity - (end - begin)};
+  const std::uint64_t in_use = head_ - tail_ + tail_ % kPage + static_cast<std::uint64_t>(ready);
+  const std::uint64_t kept = (in_use + kPage - 1) & ~(kPage - 1);
+  if (kept >= capacity()) return {};
+  return {memory_.map.offset(tail_ - tail_ % kPage + kept), capacity() - kept};
 }
 
 bool RingSender::make_room(std::uint64_t needed) noexcept {
@@ -98,6 +103,11 @@ bool RingSender::make_room(std::uint64_t needed) noexcept {
 
 // It lies over the zeros.
 void RingSender::forget_loan() noexcept {
+  if (std::exchange(skip_word_, 0) != 0) {
+    set_head(skip_from_);
+    lap_end_ = head_;
+    set_tail(tail_); // as before the loan: nothing looks at it while a skip is open
+  }
   zeroed_to_ = next_line(head_);
   foreseen_ = head_;
   loaned_ = 0;
@@ -108,13 +118,18 @@ RingSender::Outcome RingSender::loan_with_care(PublishWord word, const Outgoing&
                                                std::span<std::byte>& bytes) noexcept {
   if (breach_ != Breach::None) return Outcome::Broken;
   if (loaned_ != 0) forget_loan();
-  if (word.size > largest_payload(memory_.capacity)) return Outcome::TooLarge;
+  if (word.size > largest_payload(capacity())) return Outcome::TooLarge;
+  if (loss_ == Loss::Never && has_laps() && static_cast<std::int64_t>(head_ - lap_end_) >= 0) {
+    end_lap(word.end(head_) - head_);
+    word.tag = tag_;
+  }
   const bool extended = needs_extension(about) || loss_ == Loss::Oldest; // for the event's number
   word.flags |= extended * kExtended | about.failed * kFailed | about.cancels * kCancels;
   const std::uint64_t end = word.end(head_);
   const std::uint64_t needed = end - head_ + kGrain; // and the 0 behind it
   if (needed > free_bytes() && !make_room(needed))
     return breach_ == Breach::None ? Outcome::Full : Outcome::Broken;
+  if (word.size >= long_from_) record_ = memory_.map.whole_at(head_);
   if (extended)
     *reinterpret_cast<RecordExtension*>(record_ + sizeof(RecordHeader)) = {
         .correlation = loss_ == Loss::Oldest ? counters().sent + 1 : about.correlation,
@@ -124,6 +139,57 @@ RingSender::Outcome RingSender::loan_with_care(PublishWord word, const Outgoing&
         .attachment = about.attachment,
     };
   return lend(word, end, bytes);
+}
+
+// The caches have what was written last, and memory that was never touched costs nothing: so a flow
+// that its receiver keeps up with stays at the ring's beginning. (What it skips is room again when
+// the receiver comes there; one that stops just then leaves room for a lap.) A dense one goes round
+// the whole ring: its lines are then far behind, out of both cores' second caches, when they are
+// written again, and come from the third without waiting for the other core (52 million messages a
+// second in 256 KiB, 68 in 2 MiB).
+void RingSender::end_lap(std::uint64_t extent) noexcept {
+  const std::uint64_t now = clock_.now();
+  const std::uint64_t took = now - std::exchange(lap_began_ns_, now);
+  const Laps& laps = memory_.laps;
+  const std::uint64_t lap = std::max(laps.bytes, laps.messages * extent);
+  const bool dense = took < laps.dense_ns * (lap / laps.bytes);
+  if (!refresh_tail()) return;
+  const std::uint64_t offset = memory_.map.offset(head_);
+  const std::uint64_t needed = head_ - tail_ + extent + kPair; // and with what is skipped
+  if (!dense && offset >= lap && head_ - tail_ <= lap / 2 && needed <= offset)
+    skip_rest(capacity() - offset);
+  else if (lap < capacity())
+    ++long_laps_;
+  lap_end_ = head_ + lap;
+  set_tail(tail_);
+}
+
+// Nobody hears of it before there is a message behind it: a receiver that sleeps would not be rung.
+void RingSender::skip_rest(std::uint64_t rest) noexcept {
+  skip_from_ = head_;
+  skip_word_ = PublishWord{.size = static_cast<std::uint32_t>(rest - sizeof(RecordHeader)),
+                           .tag = tag_,
+                           .flags = kSkip}
+                   .pack();
+  const std::uint64_t end = head_ + rest;
+  store_relaxed(publish_word(at(end)), 0);
+  set_head(end);
+  zeroed_to_ = next_line(end);
+  foreseen_ = end;
+}
+
+// The message behind it is there: both are the receiver's at once.
+void RingSender::publish_skip() noexcept {
+  const PublishWord word = PublishWord::unpack(std::exchange(skip_word_, 0));
+  store_relaxed(&memory_.header->skip_end, word.end(skip_from_));
+  store_relaxed(&memory_.header->skipped, word.length());
+  store_release(publish_word(at(skip_from_)), word.pack()); // the receiver's next()
+}
+
+std::uint64_t RingSender::used_bytes() const noexcept {
+  const DataHeader& header = *memory_.header;
+  const bool skipped = static_cast<std::int64_t>(header.skip_end - tail_) > 0;
+  return head_ - tail_ - (skipped ? header.skipped : 0);
 }
 
 void RingSender::look_ahead(std::uint64_t extent) noexcept {
@@ -164,12 +230,13 @@ void RingSender::foresee(std::uint64_t extent) noexcept {
 }
 
 void RingSender::set_high_mark() noexcept {
-  high_mark_ = counters().high_water + memory_.capacity / 16;
+  high_mark_ = counters().high_water + capacity() / 16;
 }
 
 void RingSender::note_high_water() noexcept {
-  if (head_ - tail_ <= counters().high_water) return;
-  store_relaxed(&counters().high_water, head_ - tail_);
+  const std::uint64_t used = used_bytes();
+  if (used <= counters().high_water) return;
+  store_relaxed(&counters().high_water, used);
   set_high_mark();
 }
 

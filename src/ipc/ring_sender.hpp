@@ -12,6 +12,7 @@
 #include "ipc/breach.hpp"
 #include "ipc/layout.hpp"
 #include "ipc/message.hpp"
+#include "ipc/ring_map.hpp"
 #include "ipc/shared_word.hpp"
 
 namespace mohhos::ipc {
@@ -19,12 +20,20 @@ namespace mohhos::ipc {
 // Whether a sender that finds no room waits for it, or overwrites the oldest records.
 enum class Loss : std::uint8_t { Never, Oldest };
 
-// The sender's view of the memory. data: 2 × capacity bytes, the ring mapped twice.
+// When a flow begins anew where the ring begins: after a lap of so many bytes (DataHeader::lap) and
+// messages, in which it was not dense (took less time than this) and whose receiver kept up.
+struct Laps {
+  std::uint64_t bytes = 0;     // 0: never
+  std::uint64_t messages = 16; // a lap's end costs a look at the tail
+  std::uint64_t dense_ns = 400'000;
+};
+
+// The sender's view of the memory.
 struct SenderMemory {
   DataHeader* header = nullptr;
-  std::byte* data = nullptr;
+  RingMap<std::byte> map = {};
   const Control* control = nullptr;
-  std::uint64_t capacity = 0;
+  Laps laps = {};
 };
 
 class RingSender {
@@ -45,7 +54,7 @@ public:
     if (spacing == Spacing::Apart && size <= largest_apart_) word.flags |= kApart;
     const std::uint64_t end = word.end(head_);
     const bool has_room = static_cast<std::int64_t>(limit_ - end) >= 0;
-    if (!has_room || loaned_ != 0 || !is_plain(about)) [[unlikely]]
+    if (!has_room || loaned_ != 0 || !is_plain(about) || size >= long_from_) [[unlikely]]
       return loan_with_care(word, about, bytes);
     return lend(word, end, bytes);
   }
@@ -63,6 +72,8 @@ public:
     if (end % kLine != 0 || (ahead <= 0 && end != foreseen_))
       store_relaxed(publish_word(at(end)), 0);
     store_release(&record->publish, loaned_); // the receiver's next()
+    if (skip_word_ != 0) [[unlikely]]
+      publish_skip(); // then it is this
     SenderCounters& mine = counters();
     store_relaxed(&mine.head, end);
     store_relaxed(&mine.sent, mine.sent + 1);
@@ -103,12 +114,16 @@ public:
   }
   [[nodiscard]] Breach breach() const noexcept { return breach_; }
   [[nodiscard]] std::uint64_t head() const noexcept { return head_; }
-  [[nodiscard]] std::uint64_t capacity() const noexcept { return memory_.capacity; }
+  [[nodiscard]] std::uint64_t capacity() const noexcept { return memory_.map.capacity; }
   // Whether all that was sent has been acknowledged. [any]
   [[nodiscard]] bool drained() const noexcept;
+  // Whether it begins anew before the ring's end. [any]
+  [[nodiscard]] bool has_laps() const noexcept { return memory_.laps.bytes != 0; }
+  // Long laps so far: what lies behind a short one has been written. [any]
+  [[nodiscard]] std::uint64_t long_laps() const noexcept { return long_laps_; }
   // The pages of the ring that hold nothing and that no coming message needs at once: one stretch
-  // of the double mapping; no bytes unless drained(). Giving them back to the system leaves zeros,
-  // which is what free lines hold. [any]
+  // of the double mapping; no bytes of a lossy ring that is not drained(). Giving them back to the
+  // system leaves zeros, which is what free lines hold. [any]
   struct Pages {
     std::uint64_t offset = 0;
     std::uint64_t bytes = 0;
@@ -125,10 +140,13 @@ private:
     record_ = at(position);
     tag_ = tag_of(position);
   }
-  // What would fill the ring to the last line is loaned with care, and so is all of a lossy ring.
+  // What would fill the ring to the last line is loaned with care, and so is what ends a lap, and
+  // all of a lossy ring.
   void set_tail(std::uint64_t position) noexcept {
     tail_ = position;
-    limit_ = loss_ == Loss::Oldest ? head_ : position + memory_.capacity - kLine;
+    const std::uint64_t free_end = position + capacity() - kLine;
+    limit_ = static_cast<std::int64_t>(lap_end_ - free_end) < 0 ? lap_end_ : free_end;
+    if (loss_ == Loss::Oldest) limit_ = head_;
   }
   [[nodiscard]] bool refresh_tail() noexcept;
   [[nodiscard]] bool make_room(std::uint64_t needed) noexcept;
@@ -155,6 +173,9 @@ private:
   // Whatever keeps a loan from the usual way: an extension, a flag, room to be looked for, an end.
   [[nodiscard, gnu::noinline]] Outcome loan_with_care(PublishWord word, const Outgoing& about,
                                                       std::span<std::byte>& bytes) noexcept;
+  void end_lap(std::uint64_t extent) noexcept;
+  void skip_rest(std::uint64_t rest) noexcept;
+  [[gnu::noinline]] void publish_skip() noexcept;
   [[gnu::noinline]] void look_ahead(std::uint64_t extent) noexcept;
   void zero_ahead() noexcept;
   void foresee(std::uint64_t extent) noexcept;
@@ -172,11 +193,11 @@ private:
   void set_high_mark() noexcept;
   void note_high_water() noexcept;
   [[nodiscard]] std::byte* at(std::uint64_t position) const noexcept {
-    return memory_.data + (position & (memory_.capacity - 1));
+    return memory_.map.at(position);
   }
-  [[nodiscard]] std::uint64_t free_bytes() const noexcept {
-    return memory_.capacity - (head_ - tail_);
-  }
+  [[nodiscard]] std::uint64_t free_bytes() const noexcept { return capacity() - (head_ - tail_); }
+  // By messages: what was skipped is not free, and holds nothing.
+  [[nodiscard]] std::uint64_t used_bytes() const noexcept;
   [[nodiscard]] static std::uint64_t* publish_word(std::byte* record) noexcept {
     return &reinterpret_cast<RecordHeader*>(record)->publish;
   }
@@ -189,6 +210,12 @@ private:
   std::uint64_t tail_ = 0;  // as last read: the receiver's own may be ahead of it; of a lossy ring
                             // the oldest record that is whole
   std::uint64_t limit_ = 0; // so far a loan may reach that needs no care
+  std::uint64_t lap_end_ = 0; // from here on the flow may begin anew
+  std::uint64_t lap_began_ns_ = 0;
+  std::uint64_t skip_from_ = 0; // the open loan's skip begins here
+  std::uint64_t skip_word_ = 0; // and this publishes it. 0: there is none
+  std::uint64_t long_laps_ = 0;
+  std::uint32_t long_from_ = 0;     // payload
   std::uint64_t largest_apart_ = 0; // payload
   std::uint64_t loaned_ = 0;        // the publish word of the open loan, 0: none
   std::byte* record_ = nullptr;     // at head

@@ -89,7 +89,7 @@ void Manager::Parts::note_broken(PluginId by, const ipc::CloseChannel& close) {
 }
 
 Result<> Manager::Parts::make_channel(const ipc::ChannelRecord& record) {
-  TRY(ipc::ChannelMemory memory, ipc::make_channel_memory(record.ring_bytes));
+  TRY(ipc::ChannelMemory memory, ipc::make_channel_memory(record.ring_bytes, record.lap));
   const std::array fds = {memory.data.get(), memory.control.get(), memory.data_bell.get(),
                           memory.space_bell.get()};
   // In the receiver's name: the messages are the receiver's, and outlive the sender.

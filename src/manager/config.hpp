@@ -53,7 +53,7 @@ struct Config {
   Bytes max_letter_bytes = mib(64);
   // [data]
   std::chrono::microseconds spin{50}; // how long a plugin looks at its rings before it sleeps
-  Bytes ring_bytes = kib(256);        // of a channel that does not ask for more
+  Bytes ring_bytes = mib(2);          // of a channel that does not ask for more
   // [journal] of messages that are on disk and not acknowledged
   bool journal = true;
   Bytes journal_channel_bytes = mib(64);

@@ -14,8 +14,10 @@ constexpr std::uint64_t kMostLooks = 262'144;
 constexpr int kMostRounds = 4;
 
 // An answer to a process that is gone, or the taking back of a request: nothing to anybody else.
+// And a skip is no message.
 bool is_worth_keeping(const ipc::PublishWord& word) {
-  return word.type != static_cast<std::uint8_t>(ipc::MessageType::DataResponse) &&
+  return (word.flags & ipc::kSkip) == 0 &&
+         word.type != static_cast<std::uint8_t>(ipc::MessageType::DataResponse) &&
          (word.flags & ipc::kCancels) == 0;
 }
 
@@ -38,7 +40,7 @@ Result<std::optional<LetterHead>> bury_one(DeadLetters& store, const LeftRing& r
                                            std::uint64_t position) {
   const ipc::Remains remains = remains_of(ring);
   TRY(const auto word, remains.word_at(position));
-  if (!word) return std::nullopt;
+  if (!word || (word->flags & ipc::kSkip) != 0) return std::nullopt;
   // Looked at before it is read: it may be as large as the ring.
   LetterRoom room = store.room_for(ring.head.to);
   if (!is_known(store, ring, position) && !room.take(word->size))

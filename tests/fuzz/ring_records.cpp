@@ -25,9 +25,8 @@ struct Memory {
 
 void receive_all(Memory& memory) {
   RingReceiver receiver({.header = &memory.header,
-                         .data = memory.data.data(),
-                         .control = &memory.control,
-                         .capacity = kCapacity});
+                         .map = RingMap<const std::byte>::of(memory.data.data(), kCapacity),
+                         .control = &memory.control});
   unsigned sum = 0;
   for (std::uint64_t records = 0;; ++records) {
     CHECK(records <= 2 * kCapacity / kLine); // the walk ends: a tag fits one lap only
@@ -44,9 +43,8 @@ void receive_all(Memory& memory) {
 
 void send_some(Memory& memory) {
   RingSender sender({.header = &memory.header,
-                     .data = memory.data.data(),
-                     .control = &memory.control,
-                     .capacity = kCapacity},
+                     .map = RingMap<std::byte>::of(memory.data.data(), kCapacity),
+                     .control = &memory.control},
                     1);
   for (const std::uint32_t size : {0U, 48U, 500U, 4000U}) {
     std::span<std::byte> space;

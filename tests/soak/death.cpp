@@ -123,9 +123,14 @@ const std::array kScenarios = {
              {}},
 };
 
-// `start`: messages that went through the ring before, so that it wraps at another place.
-void run(const Scenario& scenario, std::uint64_t start, Tally& tally, Report& report) {
-  World world;
+// Ends after three messages or so, if the receiver keeps up.
+constexpr Laps kLaps{.bytes = 512, .messages = 1, .dense_ns = 0};
+
+// `start`: messages that went through the ring before, so that it wraps, or ends a lap, at another
+// place.
+void run(const Scenario& scenario, const Laps& laps, std::uint64_t start, Tally& tally,
+         Report& report) {
+  World world(laps);
   std::uint64_t number = 0;
   View view;
   for (; number < start; ++number) {
@@ -140,6 +145,7 @@ void run(const Scenario& scenario, std::uint64_t start, Tally& tally, Report& re
     world.sender->ring().arm();
   }
 
+  const std::uint64_t skip_end = world.skip_end();
   Judge judge(world, tally, report);
   std::uint64_t unread_from = start;
   StepOptions options{.unblock = {}};
@@ -150,12 +156,15 @@ void run(const Scenario& scenario, std::uint64_t start, Tally& tally, Report& re
     };
   tally.deaths += step_through([&] { scenario.operation(world); }, options,
                                [&](std::uint64_t k) {
+                                 tally.behind_skip += world.skip_end() != skip_end;
                                  if (scenario.sender_dies)
                                    judge.sender_died(scenario.name, k, unread_from);
                                  else
                                    judge.receiver_died(scenario.name, k);
                                });
 }
+
+constexpr std::uint64_t kStartsOfALap = 2;
 
 int soak(double seconds) {
   Report report("death");
@@ -167,7 +176,10 @@ int soak(double seconds) {
     for (const Scenario& scenario : kScenarios) {
       const auto before = Clock::now();
       const Tally then = tally;
-      run(scenario, rounds == 0 ? 17 : random() % 200, tally, report);
+      run(scenario, {}, rounds == 0 ? 17 : random() % 200, tally, report);
+      // (In a full ring no lap ends.)
+      for (std::uint64_t i = 0; i < kStartsOfALap && scenario.unread >= 0; ++i)
+        run(scenario, kLaps, rounds == 0 ? 17 + i : random() % 200, tally, report);
       if (rounds == 0)
         fmt::print(stderr, "death: {}: {} deaths, {:.2f} s\n", scenario.name,
                    tally.deaths - then.deaths,
@@ -188,6 +200,8 @@ int soak(double seconds) {
   report.zero("lossy rings whose count of missed events is wrong", tally.miscounted, tally.deaths,
               "deaths");
   report.figure("messages received by successors", static_cast<double>(tally.messages), "");
+  report.figure("of those deaths, after the operation skipped",
+                static_cast<double>(tally.behind_skip), "");
   report.figure("redelivered and flagged", static_cast<double>(tally.redelivered), "messages");
   report.figure("rounds of all operations", static_cast<double>(rounds), "");
   return report.finish();

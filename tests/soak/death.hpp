@@ -68,7 +68,8 @@ struct Progress {
 
 class World {
 public:
-  World() : memory(must(ipc::make_channel_memory(kCapacity))) {
+  explicit World(const ipc::Laps& its_laps = {})
+      : memory(must(ipc::make_channel_memory(kCapacity, its_laps.bytes))), laps(its_laps) {
     data_ = must(sys::map_shared(memory.data.get(), 0, ipc::kHeaderPage + kCapacity,
                                  sys::Access::ReadWrite));
     control_ =
@@ -85,7 +86,8 @@ public:
   World& operator=(const World&) = delete;
 
   ipc::SendingChannel new_sender() const {
-    return must(ipc::SendingChannel::attach(must(ipc::make_sender_end(memory)), kCapacity, 2));
+    return must(ipc::SendingChannel::attach(must(ipc::make_sender_end(memory)), kCapacity, 2,
+                                            {.laps = laps}));
   }
   ipc::ReceivingChannel new_receiver() const {
     return must(ipc::ReceivingChannel::attach(must(ipc::make_receiver_end(memory)), kCapacity));
@@ -96,6 +98,11 @@ public:
   [[nodiscard]] bool receiver_is_armed() const {
     return ipc::load_relaxed(&reinterpret_cast<const ipc::Control*>(control_.data())->armed) % 2 ==
            1;
+  }
+
+  // Of the last skip.
+  [[nodiscard]] std::uint64_t skip_end() const {
+    return ipc::load_relaxed(&reinterpret_cast<const ipc::DataHeader*>(data_.data())->skip_end);
   }
 
   // In front of a check that changes things; and behind it.
@@ -134,6 +141,7 @@ public:
 
   bool any_correlation = false;
   ipc::ChannelMemory memory;
+  ipc::Laps laps; // of its senders
   std::optional<ipc::SendingChannel> sender;
   std::optional<ipc::ReceivingChannel> receiver;
   Progress* progress = nullptr;
@@ -172,7 +180,8 @@ inline void receive_noted(World& world, ipc::ReceivingChannel& receiver) {
 
 struct Tally {
   std::uint64_t deaths = 0;
-  std::uint64_t messages = 0; // that successors received
+  std::uint64_t behind_skip = 0; // of them, behind a skip that was published before
+  std::uint64_t messages = 0;    // that successors received
   std::uint64_t redelivered = 0;
   std::uint64_t torn = 0;
   std::uint64_t lost = 0;

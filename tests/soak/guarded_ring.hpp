@@ -51,12 +51,15 @@ public:
     return bytes.data() >= data() && bytes.data() + bytes.size() <= data() + 2 * capacity_;
   }
   [[nodiscard]] ipc::RingSender sender() const {
-    return ipc::RingSender(
-        {.header = header(), .data = data(), .control = control(), .capacity = capacity_}, 1);
+    return ipc::RingSender({.header = header(),
+                            .map = ipc::RingMap<std::byte>::of(data(), capacity_),
+                            .control = control()},
+                           1);
   }
   [[nodiscard]] ipc::RingReceiver receiver() const {
-    return ipc::RingReceiver(
-        {.header = header(), .data = data(), .control = control(), .capacity = capacity_});
+    return ipc::RingReceiver({.header = header(),
+                              .map = ipc::RingMap<const std::byte>::of(data(), capacity_),
+                              .control = control()});
   }
 
 private:

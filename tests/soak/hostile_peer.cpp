@@ -88,16 +88,15 @@ void behave(const Writable& in, const Writable& out, const std::atomic<bool>& at
   Random random;
   const auto sender = [&] {
     return RingSender({.header = reinterpret_cast<DataHeader*>(in.data.data()),
-                       .data = in.data.data() + kHeaderPage,
-                       .control = reinterpret_cast<const Control*>(in.control.data()),
-                       .capacity = kCapacity},
+                       .map = RingMap<std::byte>::of(in.data.data() + kHeaderPage, kCapacity),
+                       .control = reinterpret_cast<const Control*>(in.control.data())},
                       1);
   };
   const auto receiver = [&] {
-    return RingReceiver({.header = reinterpret_cast<const DataHeader*>(out.data.data()),
-                         .data = out.data.data() + kHeaderPage,
-                         .control = reinterpret_cast<Control*>(out.control.data()),
-                         .capacity = kCapacity});
+    return RingReceiver(
+        {.header = reinterpret_cast<const DataHeader*>(out.data.data()),
+         .map = RingMap<const std::byte>::of(out.data.data() + kHeaderPage, kCapacity),
+         .control = reinterpret_cast<Control*>(out.control.data())});
   };
   RingSender sending = sender();
   RingReceiver receiving = receiver();

@@ -28,6 +28,7 @@ struct Tally {
   std::uint64_t pairs = 0;
   std::uint64_t random_tails = 0;
   std::uint64_t random_words = 0;
+  std::uint64_t skips = 0;    // of them
   std::uint64_t crossing = 0; // messages across 2^32 and 2^64
   std::uint64_t wrong = 0;
   std::uint64_t outside = 0;
@@ -127,15 +128,29 @@ public:
     if (word.size % 4 != 0) word.tag = tag_of(tail);
     if (word.size % 3 != 0) word.size %= 5000;
     word.type %= 9;
+    if (random_() % 4 == 0) { // a skip, or nearly one
+      const auto rest = static_cast<std::uint32_t>(kCapacity - tail % kCapacity);
+      word = {rest - 16, tag_of(tail), static_cast<std::uint8_t>(random_() % 2 * word.type),
+              static_cast<std::uint8_t>(kSkip | (random_() % 2 * word.flags))};
+      if (random_() % 4 == 0) word.size += static_cast<std::uint32_t>(16 - random_() % 32);
+    }
+    *ring_.word(0) = 0; // behind a skip there is nothing
     *ring_.word(tail) = word.pack();
     View view;
     const Got outcome = receiver.next(view);
     const Wide unit = (word.flags & kApart) != 0 ? kPair : kGrain;
     const Wide end = (Wide{tail} + word.header_size() + word.size + unit - 1) / unit * unit;
+    const bool skips = word.flags == kSkip && word.type == 0 && end % kCapacity == 0;
     const bool fits = word.tag == tag_of(tail) && word.type < kMessageTypeCount &&
-                      (word.flags & ~kKnownFlags) == 0 && end - Wide{tail} + kGrain <= kCapacity &&
+                      ((word.flags & ~kKnownFlags) == 0 || skips) &&
+                      end - Wide{tail} + kGrain <= kCapacity &&
                       word.size <= largest_payload(kCapacity);
-    const Got right = word.pack() == 0 ? Got::Empty : fits ? Got::Message : Got::Broken;
+    const Got found = skips ? Got::Empty : Got::Message;
+    const Got right = word.pack() == 0 ? Got::Empty : fits ? found : Got::Broken;
+    if (fits && skips) {
+      if (receiver.tail() != tail + (word.end(tail) - tail)) ++tally.wrong;
+      ++tally.skips;
+    }
     if (outcome != right) ++tally.wrong;
     if (outcome == Got::Message) {
       if (!ring_.holds(view.payload)) ++tally.outside;
@@ -214,6 +229,7 @@ int soak(double seconds) {
                 "pairs");
   report.figure("random tails, 64 bits", static_cast<double>(tally.random_tails), "");
   report.figure("random publish words, 64 bits", static_cast<double>(tally.random_words), "");
+  report.figure("of them skips", static_cast<double>(tally.skips), "");
   report.figure("messages across 2^32 and 2^64", static_cast<double>(tally.crossing), "");
   return report.finish();
 }

@@ -94,14 +94,12 @@ int soak(double seconds) {
   Report report("single_loads");
   Tally tally;
   RingSender sender({.header = &memory.header,
-                     .data = memory.data.data(),
-                     .control = &memory.control,
-                     .capacity = kCapacity},
+                     .map = RingMap<std::byte>::of(memory.data.data(), kCapacity),
+                     .control = &memory.control},
                     1);
   RingReceiver receiver({.header = &memory.header,
-                         .data = memory.data.data(),
-                         .control = &memory.control,
-                         .capacity = kCapacity});
+                         .map = RingMap<const std::byte>::of(memory.data.data(), kCapacity),
+                         .control = &memory.control});
   std::mt19937_64 random(5);
   std::uint64_t messages = 0;
   const auto began = Clock::now();

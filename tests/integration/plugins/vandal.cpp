@@ -12,6 +12,8 @@
 namespace {
 
 constexpr std::uintptr_t kPage = 4096;
+constexpr std::uintptr_t kAround = std::uintptr_t{64} << 20; // where mappings of the process lie
+constexpr std::uint64_t kRing = std::uint64_t{2} << 20;
 constexpr std::uint32_t kMagic = 0x474E4952; // docs/ring-format.md
 constexpr std::uint64_t kFar = std::uint64_t{1} << 63;
 
@@ -21,9 +23,9 @@ constexpr std::uint64_t kNonsense[][3] = {
     {~0ULL, ~0ULL, ~0ULL},
     {64, 0, 0},
     {kFar, kFar + 64, kFar + 65},
-    {0, 64, 1 + (std::uint64_t{1} << 18)},
-    {0, std::uint64_t{1} << 18, 0},
-    {std::uint64_t{1} << 18, (std::uint64_t{1} << 18) + 64, 0},
+    {0, 64, 1 + kRing},
+    {0, kRing, 0},
+    {kRing, kRing + 64, 0},
     {~std::uint64_t{63}, 64, 1},
 };
 
@@ -50,7 +52,7 @@ private:
   bool vandalise(const void* data, const std::uint64_t (&words)[3]) {
     const std::uintptr_t near = reinterpret_cast<std::uintptr_t>(data) & ~(kPage - 1);
     bool found = false;
-    for (std::uintptr_t page = near - 1024 * kPage; page < near + 1024 * kPage; page += kPage) {
+    for (std::uintptr_t page = near - kAround; page < near + kAround; page += kPage) {
       if (!readable(page)) continue;
       std::uint32_t magic = 0;
       std::uint64_t capacity = 0;

@@ -169,6 +169,28 @@ TEST(Broker, BoundsChannelsAndMemory) {
   EXPECT_EQ(refused(broker.open({2}, large)), Code::Exhausted);
 }
 
+TEST(Broker, AsManyChannelsAsASenderMayHaveFindRoomAndTheFirstAreTheLargest) {
+  const BrokerLimits limits;
+  Broker broker(limits);
+  (void)broker.join(plugin(1, "a"));
+  std::uint64_t bytes = 0;
+  std::uint64_t before = limits.default_ring;
+  for (std::uint64_t id = 2; id <= limits.channels_per_party + 1; ++id) {
+    (void)broker.join(plugin(id, fmt::format("p{}", id)));
+    const Plan plan = broker.open({1}, by_id(id));
+    ASSERT_EQ(plan.make.size(), 1U) << id;
+    const std::uint64_t size = plan.make[0].ring_bytes;
+    EXPECT_TRUE(is_ring_size(size));
+    EXPECT_LE(size, before);
+    if (id < 32) {
+      EXPECT_EQ(size, limits.default_ring);
+    }
+    before = size;
+    bytes += size;
+  }
+  EXPECT_LE(bytes, limits.ring_bytes_per_party);
+}
+
 TEST(Broker, BoundsChannelsInAll) {
   Broker broker(BrokerLimits{.channels = 2});
   for (std::uint64_t id = 1; id <= 4; ++id) (void)broker.join(plugin(id, fmt::format("p{}", id)));

@@ -18,7 +18,7 @@ TEST_F(EndpointTest, AnEventThatMayLoseItsOldestNeverMakesItsPublisherWait) {
   const auto b = open(plugin(2, "b"));
   const std::array<std::uint32_t, 2> events{7, 8};
   ASSERT_TRUE(b->subscribe({}, events, soon()));
-  constexpr int kCount = 20'000; // more than a ring of the usual size holds
+  constexpr int kCount = 40'000; // more than a ring of the usual size holds
   int dropped = 0;
   for (int i = 0; i < kCount; ++i) {
     ASSERT_EQ(a->publish(7, {}, bytes_of(std::to_string(i)), kForever)->sent, 1U);

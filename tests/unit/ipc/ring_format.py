@@ -15,12 +15,13 @@ import threading
 import time
 
 GRAIN, PAIR, PAGE = 16, 128, 4096
-MAGIC, VERSION = 0x474E4952, 3
+MAGIC, VERSION = 0x474E4952, 4
 MASK = (1 << 64) - 1
-EXTENDED, FAILED, CANCELS, DURABLE, APART = 1 << 2, 1 << 3, 1 << 4, 1 << 5, 1 << 6  # above the two bits of the priority
+# Above the two bits of the priority.
+EXTENDED, FAILED, CANCELS, DURABLE, APART, SKIP = 1 << 2, 1 << 3, 1 << 4, 1 << 5, 1 << 6, 1 << 7
 
 # Byte offsets of the two header pages.
-WAITING, OLDEST, HEAD, SENT, BYTES = 64, 128, 192, 200, 208
+WAITING, OLDEST, SKIP_END, SKIPPED, HEAD, SENT, BYTES = 64, 128, 136, 144, 192, 200, 208
 TAIL, BEGUN, BURIED, ARMED, ACKNOWLEDGED, REDELIVERED, DROPPED, NEXT_EVENT = 64, 72, 80, 128, 192, 200, 208, 248
 
 PATIENCE = 20.0  # seconds
@@ -35,7 +36,7 @@ class Words:
         self.wide = self.bytes.cast('Q')
         self.narrow = self.bytes.cast('I')
         if self.narrow[0] != MAGIC or self.narrow[1] != VERSION:
-            sys.exit('this is no ring of version 3')
+            sys.exit('this is no ring of version 4')
 
     def load(self, offset):
         return self.wide[offset // 8]
@@ -74,6 +75,9 @@ class Record:
         end = (position + self.header + self.size + self.unit - 1) // self.unit * self.unit
         return end - position
 
+    def skips(self, position, capacity):
+        return self.flags == SKIP and self.type == 0 and (position + self.extent(position)) % capacity == 0
+
 
 class Ring:
     def __init__(self, data, control, capacity, sends):
@@ -99,9 +103,10 @@ class Ring:
 
 
 class Sender(Ring):
-    def __init__(self, data, control, data_bell, space_bell, capacity, lossy=False):
+    def __init__(self, data, control, data_bell, space_bell, capacity, lossy=False, laps=False):
         super().__init__(data, control, capacity, True)
         self.bell, self.space, self.lossy, self.rung = data_bell, space_bell, lossy, 0
+        self.laps, self.skip_from = laps, None
         self.tail = self.data.load(OLDEST) if lossy else self.control.load(TAIL)
         self.head = self.tail
         self.number = self.data.load(SENT)
@@ -157,6 +162,9 @@ class Sender(Ring):
             flags |= EXTENDED
             if self.lossy:
                 correlation = self.number + 1
+        header = 48 if extended else 16
+        if self.laps:
+            self.begin_anew(header + len(payload) + PAIR)
         word = len(payload) | tag_of(self.head) << 32 | kind << 48 | flags << 56
         record = Record(word)
         self.wait_for_room(record.extent(self.head) + GRAIN)
@@ -168,11 +176,30 @@ class Sender(Ring):
         self.write(self.head + record.header, payload)
         return word
 
+    def begin_anew(self, needed):
+        """As soon as there is room for this message where the ring begins; its publication is that of the skip."""
+        offset = self.head % self.capacity
+        self.tail = self.control.load(TAIL)
+        if offset < self.capacity // 8 or ((self.head - self.tail) & MASK) + needed > offset:
+            return
+        self.skip_from = self.head
+        self.head = (self.head + self.capacity - offset) & MASK
+        self.data.store(self.place(self.head), 0)
+
+    def publish_skip(self):
+        begin, end = self.skip_from, (self.skip_from // self.capacity + 1) * self.capacity
+        self.skip_from = None
+        self.data.store(SKIP_END, end)
+        self.data.store(SKIPPED, end - begin)
+        self.data.store(self.place(begin), end - begin - 16 | tag_of(begin) << 32 | SKIP << 56)
+
     def send(self, message, more=False):
         word = self.prepare(message)
         extent = Record(word).extent(self.head)
         self.data.store(self.place(self.head + extent), 0)
         self.data.store(self.place(self.head), word)
+        if self.skip_from is not None:
+            self.publish_skip()
         self.head = (self.head + extent) & MASK
         self.number += 1
         self.data.store(HEAD, self.head)
@@ -204,10 +231,12 @@ class Receiver(Ring):
         self.taken = self.control.load(ACKNOWLEDGED)
         self.armed = (self.control.narrow[ARMED // 4] + 1) & ~1
         self.control.narrow[ARMED // 4] = self.armed
+        self.skips = {}  # by where they begin: where they end
 
     def judge(self, record):
         overlap = (self.position - self.tail) & MASK
-        if (record.tag != tag_of(self.position) or record.type >= 8 or record.flags >> 7 or
+        skips = not self.lossy and record.skips(self.position, self.capacity)
+        if (record.tag != tag_of(self.position) or record.type >= 8 or (record.flags >> 7 and not skips) or
                 record.size > self.capacity - 64 or
                 record.extent(self.position) > self.capacity - GRAIN - overlap):
             sys.exit('the sender broke the channel')
@@ -221,6 +250,13 @@ class Receiver(Ring):
             return None
         record = Record(word)
         self.judge(record)
+        if record.flags & SKIP:
+            begin = self.position
+            self.position = self.skips[begin] = (begin + record.extent(begin)) & MASK
+            if self.tail == begin:
+                self.tail = self.position
+                self.control.store(TAIL, self.tail)
+            return self.next()
         again = signed(self.again - self.position) > 0
         if again:
             self.control.add(REDELIVERED, 1)
@@ -268,10 +304,10 @@ class Receiver(Ring):
         return line_of(self.position, record, extension, again, copy[record.header:])
 
     def acknowledge(self, end, idle=False):
-        before, self.tail = self.tail, end
+        before, self.tail = self.tail, self.skips.get(end, end)
         self.control.store(TAIL, self.tail)
         self.control.store(ACKNOWLEDGED, self.taken)
-        if idle or (before ^ end) & ~(self.capacity // 8 - 1) & MASK:
+        if idle or (before ^ self.tail) & ~(self.capacity // 8 - 1) & MASK:
             self.wake()
 
     def wake(self):
@@ -342,8 +378,8 @@ def main():
     capacity = int(sys.argv[6])
     number = int(sys.argv[7]) if len(sys.argv) > 7 else 0
     lossy = role.startswith('lossy')
-    if role in ('send', 'send-batches', 'lossy-send', 'send-and-die'):
-        sender = Sender(*fds, capacity, lossy)
+    if role in ('send', 'send-batches', 'send-laps', 'lossy-send', 'send-and-die'):
+        sender = Sender(*fds, capacity, lossy, role == 'send-laps')
         for i in range(number):
             sender.send(message_of(i), more=role == 'send-batches' and i % 8 != 7)
         if role == 'send-batches':

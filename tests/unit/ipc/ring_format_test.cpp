@@ -7,6 +7,7 @@
 #include <sstream>
 #include <sys/epoll.h>
 #include <sys/wait.h>
+#include <thread>
 #include <unistd.h>
 #include <utility>
 #include <vector>
@@ -100,7 +101,7 @@ private:
   sys::Fd epoll_;
 };
 
-void send(SendingChannel& to, unsigned i, bool more = false) {
+void send(SendingChannel& to, unsigned i, bool more = false, std::uint64_t* id = nullptr) {
   Ear ear(to.space_bell());
   const auto bytes = payload(i);
   std::span<std::byte> space;
@@ -118,7 +119,8 @@ void send(SendingChannel& to, unsigned i, bool more = false) {
   }
   ASSERT_EQ(outcome, Sent::Ok);
   std::ranges::copy(bytes, space.begin());
-  to.commit(more);
+  const std::uint64_t made = to.commit(more);
+  if (id != nullptr) *id = made;
 }
 
 void wait_for(ReceivingChannel& from, View& view) {
@@ -194,15 +196,23 @@ std::string without_id(const std::string& line) {
   return line.substr(line.find(' ') + 1);
 }
 
-class RingFormat : public ::testing::TestWithParam<bool> {};
+enum class Way : std::uint8_t { Single, Batches, Laps };
+const char* name_of(Way way) {
+  return way == Way::Single ? "send" : way == Way::Batches ? "send-batches" : "send-laps";
+}
+Pair ring_for(Way way) {
+  return Pair(kRing, Loss::Never, false, way == Way::Laps ? testing::kTestLaps : Laps{});
+}
+
+class RingFormat : public ::testing::TestWithParam<Way> {};
 
 // Many laps of a small ring: records that cross its end, a sender that waits for space, a receiver
-// that sleeps. With and without batches.
+// that sleeps. With and without batches, and with laps that end before the ring does.
 TEST_P(RingFormat, ItsMessagesAreUnderstood) {
   constexpr unsigned kCount = 300;
-  Pair ring(kRing);
+  Pair ring = ring_for(GetParam());
   ring.sender.reset();
-  Second second(GetParam() ? "send-batches" : "send", make_sender_end(ring.memory), kCount);
+  Second second(name_of(GetParam()), make_sender_end(ring.memory), kCount);
   for (unsigned i = 0; i < kCount; ++i) {
     View view;
     ASSERT_NO_FATAL_FAILURE(wait_for(*ring.receiver, view));
@@ -211,28 +221,36 @@ TEST_P(RingFormat, ItsMessagesAreUnderstood) {
   }
   (void)second.finish();
   EXPECT_EQ(take(*ring.receiver), "");
+  EXPECT_EQ(Writable(ring).header()->skip_end != 0, GetParam() == Way::Laps);
 }
 
 TEST_P(RingFormat, ItUnderstandsOurMessages) {
   constexpr unsigned kCount = 300;
-  Pair ring(kRing);
+  Pair ring = ring_for(GetParam());
   ring.receiver.reset();
   Second second("receive", make_receiver_end(ring.memory), kCount);
-  std::vector<std::uint64_t> ids;
+  std::vector<std::uint64_t> ids(kCount);
   for (unsigned i = 0; i < kCount; ++i) {
-    ASSERT_NO_FATAL_FAILURE(send(*ring.sender, i, GetParam() && i % 8 != 7));
-    ids.push_back(message_id(ring.sender->ring().head()));
+    ASSERT_NO_FATAL_FAILURE(
+        send(*ring.sender, i, GetParam() == Way::Batches && i % 8 != 7, &ids[i]));
+    // A lap ends where its receiver keeps up.
+    const auto until = std::chrono::steady_clock::now() + kPatience;
+    while (GetParam() == Way::Laps && !ring.sender->ring().drained()) {
+      ASSERT_LT(std::chrono::steady_clock::now(), until);
+      std::this_thread::yield();
+    }
   }
   ring.sender->wake();
   const auto lines = second.finish();
   ASSERT_EQ(lines.size(), kCount);
   for (unsigned i = 0; i < kCount; ++i) {
     EXPECT_EQ(without_id(lines[i]), expected(i)) << i;
-    EXPECT_EQ(std::stoull(lines[i]), i == 0 ? 1 : ids[i - 1]);
+    EXPECT_EQ(std::stoull(lines[i]), ids[i]);
   }
+  EXPECT_EQ(Writable(ring).header()->skip_end != 0, GetParam() == Way::Laps);
 }
 
-INSTANTIATE_TEST_SUITE_P(Batches, RingFormat, ::testing::Bool());
+INSTANTIATE_TEST_SUITE_P(Ways, RingFormat, ::testing::Values(Way::Single, Way::Batches, Way::Laps));
 
 TEST(RingFormatDeath, WhatItHadInHandComesAgain) {
   Pair ring(kRing);

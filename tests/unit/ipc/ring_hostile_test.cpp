@@ -72,9 +72,9 @@ TEST(HostileSender, EveryWordOfEveryKindEndsInAVerdictAndInBounds) {
   std::uint64_t verdicts[3] = {};
   for (int round = 0; round < kRounds; ++round) {
     RingReceiver receiver({.header = memory.header(),
-                           .data = reinterpret_cast<const std::byte*>(memory.word(0)),
-                           .control = memory.control(),
-                           .capacity = 4096});
+                           .map = RingMap<const std::byte>::of(
+                               reinterpret_cast<const std::byte*>(memory.word(0)), 4096),
+                           .control = memory.control()});
     PublishWord word = PublishWord::unpack(random());
     if (round % 2 == 0) word.tag = tag_of(receiver.tail());
     if (round % 3 != 0) word.size %= 5000;
@@ -129,11 +129,11 @@ TEST(HostileReceiver, NoTailMakesASuccessorOfTheSenderWriteOutsideOrHang) {
     std::uint64_t tail = random() >> (random() % 60);
     if (round % 4 != 0) tail &= ~std::uint64_t{kGrain - 1};
     memory.control()->tail = tail;
-    RingSender sender({.header = memory.header(),
-                       .data = reinterpret_cast<std::byte*>(memory.word(0)),
-                       .control = memory.control(),
-                       .capacity = 4096}, // half: the other half stands for the second mapping
-                      1);
+    RingSender sender(
+        {.header = memory.header(),
+         .map = RingMap<std::byte>::of(reinterpret_cast<std::byte*>(memory.word(0)), 4096),
+         .control = memory.control()}, // half: the other half stands for the second mapping
+        1);
     if (tail % kGrain != 0) {
       ASSERT_EQ(sender.breach(), Breach::TailUnaligned);
       continue;

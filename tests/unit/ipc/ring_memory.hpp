@@ -22,12 +22,15 @@ inline std::span<const std::byte> bytes_of(std::string_view text) {
   return std::as_bytes(std::span(text));
 }
 
+// Short laps of any flow that the receiver keeps up with, however quick the test is.
+inline constexpr Laps kTestLaps{.bytes = 1024, .messages = 1, .dense_ns = 0};
+
 // Both ends of a channel in one process.
 struct Pair {
   explicit Pair(std::uint64_t ring_bytes = 4096, Loss when_full = Loss::Never,
-                bool huge_pages = false)
-      : capacity(ring_bytes), options{.loss = when_full, .huge_pages = huge_pages} {
-    auto made = make_channel_memory(ring_bytes);
+                bool huge_pages = false, const Laps& laps = {})
+      : capacity(ring_bytes), options{.loss = when_full, .huge_pages = huge_pages, .laps = laps} {
+    auto made = make_channel_memory(ring_bytes, laps.bytes);
     EXPECT_TRUE(made) << made.error().text;
     memory = *std::move(made);
     new_sender();

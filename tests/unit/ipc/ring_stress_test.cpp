@@ -35,13 +35,15 @@ struct LocalRing {
   Control control;
 
   [[nodiscard]] RingSender sender() {
-    return RingSender(
-        {.header = &header, .data = storage[0].bytes, .control = &control, .capacity = kCapacity},
-        1);
+    return RingSender({.header = &header,
+                       .map = RingMap<std::byte>::of(storage[0].bytes, kCapacity),
+                       .control = &control},
+                      1);
   }
   [[nodiscard]] RingReceiver receiver() {
-    return RingReceiver(
-        {.header = &header, .data = storage[0].bytes, .control = &control, .capacity = kCapacity});
+    return RingReceiver({.header = &header,
+                         .map = RingMap<const std::byte>::of(storage[0].bytes, kCapacity),
+                         .control = &control});
   }
 };
 
