@@ -45,13 +45,33 @@ sys::Fd take_kept(Inheritance& heir, KeepKind kind, std::uint64_t key = 0) {
 
 } // namespace
 
-void Manager::Parts::keep(PluginId id, KeepKind kind, std::uint64_t key, int fd) {
-  warden->send(warden::Keep{.plugin_id = id.value, .key = key, .kind = kind}, std::span(&fd, 1),
-               [id](Result<> kept) {
-                 if (!kept)
-                   spdlog::error("the warden does not keep what belongs to {}: {}", id.value,
-                                 kept.error().text);
-               });
+Result<> Manager::Parts::keep(PluginId id, KeepKind kind, std::uint64_t key, int fd) {
+  return warden->send(warden::Keep{.plugin_id = id.value, .key = key, .kind = kind},
+                      std::span(&fd, 1), [this, id, kind](Result<> kept) {
+                        if (kept) return;
+                        spdlog::error("the warden does not keep what belongs to {}: {}", id.value,
+                                      kept.error().text);
+                        if (kind == KeepKind::Record) unsaved.insert(id);
+                      });
+}
+
+void Manager::Parts::keep_record(PluginId id, std::string_view record) {
+  const auto memory = sys::make_sealed("record", std::as_bytes(std::span(record)));
+  const auto kept = memory ? keep(id, KeepKind::Record, 0, memory->get())
+                           : Result<>(std::unexpected(memory.error()));
+  if (kept) return;
+  spdlog::error("the record of {} waits: {}", id ? name_of(id) : "the manager", kept.error().text);
+  unsaved.insert(id);
+}
+
+void Manager::Parts::save_unsaved() {
+  for (const PluginId id : std::exchange(unsaved, {})) {
+    Plugin* const plugin = find(id);
+    if (!id)
+      save_manager();
+    else if (plugin != nullptr && plugin->info.state != State::Unloaded)
+      save(*plugin);
+  }
 }
 
 void Manager::Parts::save(Plugin& plugin) {
@@ -70,13 +90,8 @@ void Manager::Parts::save(Plugin& plugin) {
     saved.restart.goal = plugin.restarting->goal;
     saved.restart.cause = plugin.restarting->cause;
   }
-  const std::string bytes = serialize(saved);
-  auto memory = sys::make_sealed("record", std::as_bytes(std::span(bytes)));
-  if (!memory)
-    return spdlog::error("the record of {} cannot be kept: {}", plugin.info.metadata.name,
-                         memory.error().text);
   plugin.saved_attempts = plugin.attempts.revision();
-  keep(plugin.info.id, KeepKind::Record, 0, memory->get());
+  keep_record(plugin.info.id, serialize(saved));
 }
 
 void Manager::Parts::save_manager() {
@@ -89,10 +104,7 @@ void Manager::Parts::save_manager() {
                      .memories = memories.save()};
   for (const auto& [id, endpoint] : endpoints)
     saved.endpoints.push_back({id, endpoint.name, endpoint.uid, endpoint.delivers_to});
-  const std::string bytes = serialize(saved);
-  auto memory = sys::make_sealed("record", std::as_bytes(std::span(bytes)));
-  if (!memory) return spdlog::error("the manager's record cannot be kept: {}", memory.error().text);
-  keep({}, KeepKind::Record, 0, memory->get());
+  keep_record({}, serialize(saved));
 }
 
 void Manager::Parts::on_hello(const warden::Hello& said, sys::Fd control) {

@@ -93,9 +93,13 @@ Result<> Manager::Parts::make_channel(const ipc::ChannelRecord& record) {
   const std::array fds = {memory.data.get(), memory.control.get(), memory.data_bell.get(),
                           memory.space_bell.get()};
   // In the receiver's name: the messages are the receiver's, and outlive the sender.
-  for (std::size_t i = 0; i < fds.size(); ++i)
-    keep({record.receiver}, kChannelKinds[i], record.channel, fds[i]);
   channel_owner[{record.channel}] = {record.receiver};
+  for (std::size_t i = 0; i < fds.size(); ++i) {
+    if (auto kept = keep({record.receiver}, kChannelKinds[i], record.channel, fds[i]); !kept) {
+      forget_channel({record.channel});
+      return kept;
+    }
+  }
   channels.insert_or_assign(ChannelId{record.channel}, std::move(memory));
   return {};
 }

@@ -123,7 +123,7 @@ void Manager::Parts::let_go(Plugin& plugin, bool remove) {
   if (!plugin.process) return later([this, id, remove] { finish_end(id, remove); });
   warden::Target target{.plugin_id = id.value, .generation = plugin.info.generation.value};
   target.header.type = warden::MessageType::Release;
-  warden->send(target, {}, [this, id, remove](Result<> released) {
+  warden->send(target, [this, id, remove](Result<> released) {
     if (!released) spdlog::error("releasing plugin {}: {}", id.value, released.error().text);
     finish_end(id, remove);
   });

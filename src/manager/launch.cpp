@@ -192,7 +192,6 @@ Result<> Manager::Parts::begin_load(LoadRequest request, Monotonic since, const 
   save_manager();
   set_state(plugin, model::State::Loading);
   sys::Fd image = prepared.package.take_fd();
-  keep(id, warden::KeepKind::Image, 0, image.get());
   begin_process(plugin, std::move(ways), *prepared.spec, image.get(), prepared.boot.get());
   if (plugin.info.metadata.restart.on_crash) plugin.image = std::move(image);
   return {};
@@ -208,14 +207,22 @@ Result<Manager::Parts::Ways> Manager::Parts::make_ways() {
 
 void Manager::Parts::begin_process(Plugin& plugin, Ways ways, const sandbox::Spec& spec, int image,
                                    int boot) {
-  const PluginId id = plugin.info.id;
   plugin.process = true;
-  keep(id, warden::KeepKind::Link, 0, ways.link.first.get());
-  keep(id, warden::KeepKind::Stdout, 0, ways.out.read.get());
-  keep(id, warden::KeepKind::Stderr, 0, ways.err.read.get());
-  const std::array fds = {image, boot, ways.link.second.get(), ways.out.write.get(),
-                          ways.err.write.get()};
-  send_launch(plugin, spec, fds);
+  const auto ordered = [&]() -> Result<> {
+    const PluginId id = plugin.info.id;
+    TRY(keep(id, warden::KeepKind::Image, 0, image));
+    TRY(keep(id, warden::KeepKind::Link, 0, ways.link.first.get()));
+    TRY(keep(id, warden::KeepKind::Stdout, 0, ways.out.read.get()));
+    TRY(keep(id, warden::KeepKind::Stderr, 0, ways.err.read.get()));
+    const std::array fds = {image, boot, ways.link.second.get(), ways.out.write.get(),
+                            ways.err.write.get()};
+    return send_launch(plugin, spec, fds);
+  }();
+  if (!ordered) {
+    const warden::Target process{.plugin_id = plugin.info.id.value,
+                                 .generation = plugin.info.generation.value};
+    return later([this, process, why = ordered.error()] { not_launched(process, why); });
+  }
   arm_deadline(plugin, kLaunchDeadline);
   if (auto attached = attach(plugin, std::move(ways.link.first), std::move(ways.out.read),
                              std::move(ways.err.read));
@@ -223,8 +230,8 @@ void Manager::Parts::begin_process(Plugin& plugin, Ways ways, const sandbox::Spe
     fail_plugin(plugin, lifecycle::Event::Failed, attached.error().code, attached.error().text);
 }
 
-void Manager::Parts::send_launch(const Plugin& plugin, const sandbox::Spec& spec,
-                                 std::span<const int> fds) {
+Result<> Manager::Parts::send_launch(const Plugin& plugin, const sandbox::Spec& spec,
+                                     std::span<const int> fds) {
   const model::PluginInfo& info = plugin.info;
   warden::Launch launch;
   launch.plugin_id = info.id.value;
@@ -234,13 +241,25 @@ void Manager::Parts::send_launch(const Plugin& plugin, const sandbox::Spec& spec
   put(launch.name, info.metadata.name);
   std::memcpy(launch.signature, plugin.signature.data(),
               std::min(plugin.signature.size(), sizeof launch.signature));
-  warden->send(launch, fds);
+  const warden::Target process{.plugin_id = launch.plugin_id, .generation = launch.generation};
+  TRY(warden->send(launch, fds, [this, process](const Result<>& sent) {
+    if (!sent) not_launched(process, sent.error());
+  }));
   audit.append("grant", {{"plugin", std::string_view(info.metadata.name)},
                          {"id", info.id.value},
                          {"signer", std::string_view(info.signer)},
                          {"sha256", std::string_view(info.sha256)},
                          {"capabilities", std::uint64_t{info.grant.capabilities.bits}},
                          {"custom", std::uint64_t{info.grant.capabilities.custom}}});
+  return {};
+}
+
+// The warden has not been asked at all.
+void Manager::Parts::not_launched(const warden::Target& process, const Error& why) {
+  warden::LaunchFailed failed{.plugin_id = process.plugin_id, .generation = process.generation};
+  failed.code = static_cast<std::int32_t>(why.code);
+  put_text(failed.text, why.text);
+  on_launch_failed(failed);
 }
 
 void Manager::Parts::on_launched(const warden::Launched& launched, sys::Fd pidfd) {

@@ -155,7 +155,7 @@ Result<OpenedEndpoint> Manager::Parts::open_endpoint(const Caller& caller, std::
   endpoint.uid = caller.uid;
   endpoint.delivers_to = std::move(delivers_to);
   const PluginId id = endpoint.id;
-  keep(id, warden::KeepKind::Link, 0, pair.first.get());
+  TRY(keep(id, warden::KeepKind::Link, 0, pair.first.get()));
   TRY(attach_endpoint(std::move(endpoint), std::move(pair.first)));
   save_manager();
   ipc::Welcome welcome;

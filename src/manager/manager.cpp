@@ -102,6 +102,7 @@ Result<std::unique_ptr<Manager>> Manager::open(sys::Loop& loop, Setup setup,
     self->sample_all();
     self->broker.forgive();
     self->deliver_put_off();
+    self->save_unsaved();
   }));
   return std::unique_ptr<Manager>(new Manager(std::move(parts)));
 }

@@ -49,11 +49,12 @@ void Manager::Parts::on_make_memory(PluginId id, const ipc::MakeMemory& question
   const bool is_new = !memory_fds.contains(record->memory);
   if (is_new) {
     auto made = ipc::make_memory(record->bytes);
-    if (!made) {
+    const auto kept = made ? keep({}, KeepKind::Memory, record->memory, made->get())
+                           : Result<>(std::unexpected(made.error()));
+    if (!kept) {
       memories.unmake(record->memory);
-      return refuse_memory(id, question.header.sequence, "make", made.error());
+      return refuse_memory(id, question.header.sequence, "make", kept.error());
     }
-    keep({}, KeepKind::Memory, record->memory, made->get());
     memory_fds.insert_or_assign(record->memory, std::move(*made));
     save_manager(); // before anybody knows of it
   }

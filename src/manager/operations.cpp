@@ -193,7 +193,7 @@ void Manager::Parts::settle(Plugin& plugin, lifecycle::Event done) {
   warden::Target target{.plugin_id = plugin.info.id.value,
                         .generation = plugin.info.generation.value};
   target.header.type = warden::MessageType::Settle;
-  warden->send(target, {}, [this, target, done](Result<> answer) {
+  warden->send(target, [this, target, done](Result<> answer) {
     Plugin* asked = find_process(target);
     if (asked == nullptr || asked->info.state != model::State::Loading) return;
     if (!answer)
@@ -215,7 +215,7 @@ void Manager::Parts::freeze_or_thaw(Plugin& plugin, warden::MessageType type,
   warden::Target target{.plugin_id = plugin.info.id.value,
                         .generation = plugin.info.generation.value};
   target.header.type = type;
-  warden->send(target, {}, [this, target, done](Result<> answer) {
+  warden->send(target, [this, target, done](Result<> answer) {
     Plugin* asked = find_process(target);
     if (asked == nullptr || !asked->pending) return;
     if (answer) return happen(*asked, done);

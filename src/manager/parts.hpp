@@ -100,7 +100,9 @@ struct Manager::Parts {
   };
   [[nodiscard]] static Result<Ways> make_ways();
   void begin_process(Plugin& plugin, Ways ways, const sandbox::Spec& spec, int image, int boot);
-  void send_launch(const Plugin& plugin, const sandbox::Spec& spec, std::span<const int> fds);
+  [[nodiscard]] Result<> send_launch(const Plugin& plugin, const sandbox::Spec& spec,
+                                     std::span<const int> fds);
+  void not_launched(const warden::Target& process, const Error& why);
   [[nodiscard]] Result<model::Grant> decide_grant(const security::VerifiedPackage& package,
                                                   model::TrustLevel& level);
   void on_launched(const warden::Launched& launched, sys::Fd pidfd);
@@ -248,9 +250,12 @@ struct Manager::Parts {
                                        Inheritance& inheritance);
   void go_on(Plugin& plugin, const SavedPlugin& saved);
   void adopt_channels();
-  void keep(PluginId id, warden::KeepKind kind, std::uint64_t key, int fd);
+  // Exhausted: the warden has not been given it.
+  [[nodiscard]] Result<> keep(PluginId id, warden::KeepKind kind, std::uint64_t key, int fd);
   void save(Plugin& plugin);
   void save_manager();
+  void keep_record(PluginId id, std::string_view record);
+  void save_unsaved();
 
   // --- reports.cpp
   [[nodiscard]] model::PluginInfo info_of(const Plugin& plugin) const;
@@ -298,6 +303,7 @@ struct Manager::Parts {
   std::map<PluginId, std::weak_ptr<const std::uint32_t>> waiting_memories;
   std::vector<TapWish> tap_wishes;
   std::map<PluginId, Inheritance> inheritance;
+  std::set<PluginId> unsaved; // whose record the warden has not been given; until the next second
 
   std::unique_ptr<LetterKeeper> letters;
 

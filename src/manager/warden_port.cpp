@@ -20,6 +20,10 @@ struct Row {
   std::size_t size;
   std::size_t fds;
 };
+// How often, and for how long, what the kernel has no room for is tried again (as on links).
+constexpr std::chrono::milliseconds kAgain{5};
+constexpr std::chrono::milliseconds kPatience{500};
+
 // What the warden may say.
 constexpr std::array kMessages = {
     Row{MessageType::Hello, sizeof(warden::Hello), 1},
@@ -51,44 +55,107 @@ Result<> check(const warden::Header& header, std::size_t size, std::size_t fds) 
 
 } // namespace
 
-WardenPort::WardenPort(sys::Fd socket, std::function<void(WardenMessage)> on_message,
+WardenPort::WardenPort(sys::Loop& loop, sys::Fd socket,
+                       std::function<void(WardenMessage)> on_message,
                        std::function<void(const Error&)> on_end)
-    : socket_(std::move(socket)), on_message_(std::move(on_message)), on_end_(std::move(on_end)),
-      buffer_(warden::kMaxMessage) {}
+    : loop_(loop), socket_(std::move(socket)), on_message_(std::move(on_message)),
+      on_end_(std::move(on_end)), buffer_(warden::kMaxMessage) {}
 
 Result<std::unique_ptr<WardenPort>> WardenPort::open(sys::Loop& loop, sys::Fd socket,
                                                      std::function<void(WardenMessage)> on_message,
                                                      std::function<void(const Error&)> on_end) {
   std::unique_ptr<WardenPort> port(
-      new WardenPort(std::move(socket), std::move(on_message), std::move(on_end)));
+      new WardenPort(loop, std::move(socket), std::move(on_message), std::move(on_end)));
   auto* self = port.get();
   TRY(port->source_, loop.on_fd(port->socket_.get(), EPOLLIN,
                                 [self](std::uint32_t events) { self->on_events(events); }));
   return port;
 }
 
-void WardenPort::push(std::span<const std::byte> bytes, std::span<const int> fds) {
+Result<> WardenPort::put(std::span<const std::byte> bytes, std::span<const int> fds,
+                         Request& request) {
+  TRY(sys::send_message(socket_.get(), bytes, fds));
+  if (!fds.empty()) starved_since_.reset();
+  if (request.is_answered && request.answered)
+    waiting_.emplace(request.sequence, std::move(request.answered));
+  return {};
+}
+
+Result<> WardenPort::push(std::span<const std::byte> bytes, std::span<const int> fds,
+                          Request request) {
+  if (!source_) return {};      // ended: nobody is told anything any more
+  Code outcome = Code::Refused; // behind those that wait
   if (queue_.empty()) {
-    const auto sent = sys::send_message(socket_.get(), bytes, fds);
-    if (sent) return;
-    if (sent.error().code != Code::Refused) return end(sent.error());
+    const auto sent = put(bytes, fds, request);
+    if (sent) return {};
+    outcome = sent.error().code;
+    if (outcome != Code::Refused && outcome != Code::Exhausted) {
+      end(sent.error());
+      return {};
+    }
   }
   auto copies = sys::duplicate_all(fds);
-  if (!copies) return end(copies.error());
-  queue_.push_back({{bytes.begin(), bytes.end()}, std::move(*copies)});
-  source_.watch(EPOLLIN | EPOLLOUT);
+  if (!copies)
+    return fail(
+        Code::Exhausted,
+        "mohhos-manager has no descriptors to spare for what has to wait until mohhosd takes "
+        "it ({}, RLIMIT_NOFILE): try again, unload what is not needed, or raise the limit",
+        copies.error().text);
+  queue_.push_back({{bytes.begin(), bytes.end()}, std::move(*copies), std::move(request)});
+  if (outcome == Code::Exhausted) {
+    if (!starved_since_) starved_since_ = loop_.now();
+    try_again();
+  } else if (!again_) {
+    source_.watch(EPOLLIN | EPOLLOUT);
+  }
+  return {};
 }
 
 void WardenPort::flush() {
-  while (!queue_.empty()) {
+  while (!queue_.empty() && source_) {
+    Queued& first = queue_.front();
     std::vector<int> fds;
-    for (const sys::Fd& fd : queue_.front().fds) fds.push_back(fd.get());
-    const auto sent = sys::send_message(socket_.get(), queue_.front().bytes, fds);
-    if (!sent && sent.error().code == Code::Refused) return;
-    if (!sent) return end(sent.error());
-    queue_.pop_front();
+    fds.reserve(first.fds.size());
+    for (const sys::Fd& fd : first.fds) fds.push_back(fd.get());
+    const auto sent = put(first.bytes, fds, first.request);
+    if (sent) {
+      queue_.pop_front();
+    } else if (sent.error().code == Code::Refused) {
+      return source_.watch(EPOLLIN | EPOLLOUT);
+    } else if (sent.error().code == Code::Exhausted) {
+      const Monotonic now = loop_.now();
+      if (!starved_since_) starved_since_ = now;
+      if (now - *starved_since_ < kPatience) return try_again();
+      give_up_first(sent.error());
+    } else {
+      return end(sent.error());
+    }
   }
+  if (source_) source_.watch(EPOLLIN);
+}
+
+// The socket itself is writable all the while.
+void WardenPort::try_again() {
+  auto again = loop_.after(kAgain, [this] {
+    const sys::Source ended = std::move(again_);
+    flush();
+  });
+  if (!again) return end(again.error());
+  again_ = *std::move(again);
   source_.watch(EPOLLIN);
+}
+
+// What has descriptors; without any, it would be memory that the kernel has not.
+void WardenPort::give_up_first(const Error& why) {
+  const Queued given_up = std::move(queue_.front());
+  queue_.pop_front();
+  if (given_up.fds.empty()) return end(why);
+  if (given_up.request.answered)
+    given_up.request.answered(
+        fail(Code::Exhausted,
+             "{}: descriptors that mohhos-manager has sent and nobody has read count against its "
+             "RLIMIT_NOFILE; end programs that do not read their links, or raise the limit",
+             why.text));
 }
 
 void WardenPort::on_events(std::uint32_t events) {
@@ -129,6 +196,7 @@ void WardenPort::take(std::size_t size, std::vector<sys::Fd> fds) {
 
 void WardenPort::end(const Error& why) {
   source_.reset();
+  again_.reset();
   if (on_end_) std::exchange(on_end_, nullptr)(why);
 }
 

@@ -1,6 +1,11 @@
 // The manager's end of the conversation with the warden: requests with numbers and their answers,
 // descriptors beside them, a queue where the socket is full. It knows the messages and not what
 // they are for.
+//
+// A message that waits needs descriptors of its own, and those on their way count against what the
+// kernel lets one user have there. Where there are none to be had, who asked is told, and the
+// conversation goes on: a manager that ended for it would end everybody's requests for the sake of
+// one, and its successor would find the same.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +14,7 @@
 #include <initializer_list>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -30,7 +36,8 @@ struct WardenMessage {
   [[nodiscard]] const T& as() const;
 };
 
-// 0: done; else what the warden said.
+// Done; else what the warden said, or Exhausted: it was not sent, because the kernel had no room
+// for its descriptors for half a second.
 using Answered = std::function<void(Result<>)>;
 
 class WardenPort {
@@ -43,32 +50,56 @@ public:
   WardenPort(const WardenPort&) = delete;
   WardenPort& operator=(const WardenPort&) = delete;
 
-  // Sends a request; `answered` (may be empty) is called when its Answer comes. The descriptors are
-  // duplicated if the message has to wait. [loop]
+  // Sends a request; `answered` (may be empty) is called when its Answer comes. [loop]
   template <class T>
     requires warden::kIsMessage<T>
-  void send(T message, std::span<const int> fds = {}, Answered answered = {}) {
+  void send(T message, Answered answered = {}) {
+    (void)send(message, std::span<const int>(),
+               std::move(answered)); // nothing of it can be lacking
+  }
+  // The same with descriptors, which are duplicated if the message has to wait. Exhausted: it would
+  // have to, and there are none left; it is not sent, and `answered` not called. Of what is not
+  // answered (kIsAnswered), `answered` says only that it was not sent after all. [loop]
+  template <class T>
+    requires warden::kIsMessage<T>
+  [[nodiscard]] Result<> send(T message, std::span<const int> fds, Answered answered = {}) {
     message.header.sequence = ++sequence_;
-    if (answered) waiting_.emplace(sequence_, std::move(answered));
-    push(std::as_bytes(std::span(&message, 1)), fds);
+    return push(std::as_bytes(std::span(&message, 1)), fds,
+                {.sequence = sequence_,
+                 .is_answered = warden::kIsAnswered<T>,
+                 .answered = std::move(answered)});
   }
 
 private:
+  struct Request {
+    std::uint32_t sequence = 0;
+    bool is_answered = true;
+    Answered answered;
+  };
   struct Queued {
     std::vector<std::byte> bytes;
     std::vector<sys::Fd> fds;
+    Request request;
   };
-  WardenPort(sys::Fd socket, std::function<void(WardenMessage)> on_message,
+  WardenPort(sys::Loop& loop, sys::Fd socket, std::function<void(WardenMessage)> on_message,
              std::function<void(const Error&)> on_end);
-  void push(std::span<const std::byte> bytes, std::span<const int> fds);
+  [[nodiscard]] Result<> push(std::span<const std::byte> bytes, std::span<const int> fds,
+                              Request request);
+  [[nodiscard]] Result<> put(std::span<const std::byte> bytes, std::span<const int> fds,
+                             Request& request);
   void on_events(std::uint32_t events);
   void flush();
+  void try_again();
+  void give_up_first(const Error& why);
   void receive();
   void take(std::size_t size, std::vector<sys::Fd> fds);
   void end(const Error& why);
 
+  sys::Loop& loop_;
   sys::Fd socket_;
   sys::Source source_;
+  sys::Source again_; // until the kernel may have room for what waits
+  std::optional<Monotonic> starved_since_;
   std::function<void(WardenMessage)> on_message_;
   std::function<void(const Error&)> on_end_;
   std::deque<Queued> queue_;

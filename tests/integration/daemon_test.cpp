@@ -54,6 +54,34 @@ TEST_F(DaemonProcess, UnloadsAllWhenItEnds) {
   // TearDown stops it and looks for what is left: a running, and a frozen plugin.
 }
 
+// What the manager tells it meanwhile has to wait, and descriptors with it. Who asks for more than
+// there are is refused; the plugins keep their manager, and it goes on where it was.
+TEST(DaemonThatIsHeldUp, TakesNoManagerFromThePlugins) {
+  DaemonOptions options;
+  options.prefix = {"prlimit", "--nofile=128", "--"};
+  Daemon daemon(options);
+  ASSERT_EQ(daemon.load_and_start(daemon.sign(plugin_file("plain")), "plain").code, 0);
+  const pid_t manager = daemon.manager_pid();
+  ASSERT_EQ(kill(daemon.pid(), SIGSTOP), 0);
+  int calls = 0;
+  Outcome called = daemon.plugctl({"status"});
+  for (; calls < 1000 && called.code == 0; ++calls) // each opens an endpoint and a channel
+    called = daemon.plugctl({"-o", "json", "call", "plain", "ping"});
+  EXPECT_EQ(json(called.out, "error.code"), "exhausted") << calls << called.out << called.err;
+  ASSERT_EQ(kill(daemon.pid(), SIGCONT), 0);
+  EXPECT_TRUE(Daemon::eventually([&] {
+    return trimmed(daemon.plugctl({"call", "plain", "ping"}).out) == "pong";
+  })) << daemon.log();
+  EXPECT_EQ(daemon.manager_pid(), manager);
+  EXPECT_EQ(daemon.value({"status"}, "manager_restarts"), "0");
+  // Its record has what came meanwhile: a successor takes it over.
+  ASSERT_EQ(kill(manager, SIGKILL), 0);
+  EXPECT_TRUE(Daemon::eventually([&] {
+    return trimmed(daemon.plugctl({"call", "plain", "ping"}).out) == "pong";
+  })) << daemon.log();
+  EXPECT_EQ(daemon.stop(), "");
+}
+
 TEST(DaemonStart, ReplacesAStaleSocket) {
   TemporaryDirectory directory;
   std::filesystem::create_directories(directory.path() / "run/mohhos");

@@ -1,4 +1,4 @@
-// The manager's end of a link while the kernel has no room for descriptors on their way: this
+// The manager's ends of its sockets while the kernel has no room for descriptors on their way: this
 // program has its own sendmsg().
 #include <cerrno>
 #include <chrono>
@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "manager/link_port.hpp"
+#include "manager/warden_port.hpp"
 #include "sys/socket.hpp"
 
 namespace mohhos::manager {
@@ -92,6 +93,77 @@ TEST_F(LinkStarved, ARecordIsGivenUpAfterAWhileAndTheLinkGoesOn) {
   EXPECT_EQ(records[2].as<ipc::MemoryMade>().memory, 3U);
   EXPECT_EQ(given_up, (std::vector<std::uint64_t>{1, 2}));
   EXPECT_FALSE(end) << end->text;
+}
+
+class WardenStarved : public testing::Test {
+protected:
+  WardenStarved() {
+    port = *WardenPort::open(
+        loop, std::move(pair.first), [](const WardenMessage&) {},
+        [](const Error& why) { FAIL() << why.text; });
+  }
+  ~WardenStarved() override { refusals = 0; }
+  template <class T>
+  void send_with_descriptor(T message, const std::string& name) {
+    const int fd = STDIN_FILENO;
+    EXPECT_TRUE(port->send(message, std::span(&fd, 1), [this, name](const Result<>& sent) {
+      ASSERT_FALSE(sent);
+      EXPECT_EQ(sent.error().code, Code::Exhausted);
+      EXPECT_NE(sent.error().text.find("RLIMIT_NOFILE"), std::string::npos) << sent.error().text;
+      given_up.push_back(name);
+      if (name != "launch") return;
+      refusals = 0;
+      keep();
+    }));
+  }
+  void keep() { send_with_descriptor(warden::Keep{.plugin_id = 1}, "keep"); }
+  void forget() { port->send(warden::Forget{.plugin_id = 1}); }
+  std::vector<warden::MessageType> receive(std::size_t count) {
+    std::vector<warden::MessageType> types;
+    std::vector<std::byte> buffer(warden::kMaxMessage);
+    auto tick = loop.every(1ms, [&] {
+      for (;;) {
+        auto received = sys::receive_message(pair.second.get(), buffer);
+        EXPECT_TRUE(received) << received.error().text;
+        if (!received || !*received) break;
+        warden::Header header;
+        std::memcpy(&header, buffer.data(), sizeof header);
+        types.push_back(header.type);
+      }
+      if (types.size() >= count) loop.stop();
+    });
+    auto late = loop.after(10s, [&] { loop.stop(1); });
+    EXPECT_EQ(*loop.run(), 0) << "only " << types.size() << " of " << count;
+    return types;
+  }
+
+  using Types = std::vector<warden::MessageType>;
+  sys::Loop loop = *sys::Loop::open();
+  sys::SocketPair pair = *sys::make_seqpacket_pair();
+  std::unique_ptr<WardenPort> port;
+  std::vector<std::string> given_up;
+};
+
+TEST_F(WardenStarved, WhatTheKernelHasNoRoomForIsTriedAgainInItsOrder) {
+  refusals = 3;
+  keep();
+  forget();
+  keep();
+  EXPECT_EQ(receive(3), (Types{warden::MessageType::Keep, warden::MessageType::Forget,
+                               warden::MessageType::Keep}));
+  EXPECT_TRUE(given_up.empty());
+}
+
+TEST_F(WardenStarved, WhoAskedIsToldAfterAWhileAndTheOthersGoOn) {
+  refusals = INT_MAX;
+  keep();
+  forget();
+  send_with_descriptor(warden::Launch(), "launch"); // that has no Answer
+  forget();
+  // Those without, and one when there is room again.
+  EXPECT_EQ(receive(3), (Types{warden::MessageType::Forget, warden::MessageType::Forget,
+                               warden::MessageType::Keep}));
+  EXPECT_EQ(given_up, (std::vector<std::string>{"keep", "launch"}));
 }
 
 } // namespace

@@ -6,6 +6,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -20,6 +21,22 @@ namespace {
 using namespace std::chrono_literals;
 using testing::ElementsAre;
 using testing::HasSubstr;
+
+// As long as it lives, this process gets no descriptors.
+class NoDescriptors {
+public:
+  NoDescriptors() {
+    EXPECT_EQ(::getrlimit(RLIMIT_NOFILE, &usual_), 0);
+    const rlimit none{.rlim_cur = 0, .rlim_max = usual_.rlim_max};
+    EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  }
+  ~NoDescriptors() { EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &usual_), 0); }
+  NoDescriptors(const NoDescriptors&) = delete;
+  NoDescriptors& operator=(const NoDescriptors&) = delete;
+
+private:
+  rlimit usual_{};
+};
 
 class Ports : public testing::Test {
 protected:
@@ -292,10 +309,10 @@ TEST_F(Ports, TheWardensAnswerGoesToWhoAsked) {
   };
   (*port)->send(warden::Target{.header = {.type = warden::MessageType::Freeze,
                                           .size = sizeof(warden::Target)}},
-                {}, note);
+                note);
   (*port)->send(
       warden::Target{.header = {.type = warden::MessageType::Thaw, .size = sizeof(warden::Target)}},
-      {}, note);
+      note);
   warden::Answer second{.header = {.type = warden::MessageType::Answer,
                                    .size = sizeof(warden::Answer),
                                    .sequence = 2},
@@ -308,6 +325,53 @@ TEST_F(Ports, TheWardensAnswerGoesToWhoAsked) {
   ASSERT_TRUE(sys::send_message(pair.second.get(), std::as_bytes(std::span(&first, 1))));
   run_until([&] { return answers.size() == 2; });
   EXPECT_THAT(answers, ElementsAre("no such plugin", "yes"));
+}
+
+// Until the warden reads again; only what has descriptors needs some of its own meanwhile.
+TEST_F(Ports, WhatMustWaitForTheWardenAndFindsNoDescriptorsIsRefusedAndNothingElse) {
+  auto port = WardenPort::open(
+      loop, std::move(pair.first), [](const WardenMessage&) { FAIL(); },
+      [](const Error& why) { FAIL() << why.text; });
+  ASSERT_TRUE(port);
+  const int fd = STDIN_FILENO;
+  const auto keep = [&](std::uint64_t key) {
+    return (*port)->send(
+        warden::Keep{.plugin_id = 1, .key = key, .kind = warden::KeepKind::RingData},
+        std::span(&fd, 1), [](const Result<>&) { FAIL() << "nobody has answered it"; });
+  };
+  std::uint64_t sent = 0;
+  {
+    const NoDescriptors none;
+    Result<> kept;
+    while (sent < 100'000 && (kept = keep(sent + 1))) ++sent;
+    ASSERT_FALSE(kept) << "the socket took all";
+    EXPECT_EQ(kept.error().code, Code::Exhausted);
+    EXPECT_THAT(kept.error().text, HasSubstr("RLIMIT_NOFILE"));
+    (*port)->send(warden::Forget{.plugin_id = 2});
+    EXPECT_FALSE(keep(100'001)); // it may not overtake the one before
+  }
+  ASSERT_TRUE(keep(sent + 1)); // there is room again, and it waits
+  std::uint64_t keys = 0;
+  bool forgot = false;
+  std::vector<std::byte> buffer(warden::kMaxMessage);
+  run_until([&] {
+    for (;;) {
+      const auto received = sys::receive_message(pair.second.get(), buffer);
+      if (!received || !*received) return keys == sent + 1;
+      warden::Header header;
+      std::memcpy(&header, buffer.data(), sizeof header);
+      if (header.type == warden::MessageType::Forget) {
+        EXPECT_EQ(keys, sent);
+        forgot = true;
+        continue;
+      }
+      warden::Keep kept;
+      std::memcpy(&kept, buffer.data(), sizeof kept);
+      EXPECT_EQ(kept.key, ++keys);
+      EXPECT_EQ((*received)->fds.size(), 1U);
+    }
+  });
+  EXPECT_TRUE(forgot);
 }
 
 TEST_F(Ports, AWardenOfAnotherVersionIsRefused) {
