@@ -71,13 +71,13 @@ std::string words_of(const HugePages& pages) {
                      human_bytes(pages.ring_bytes));
 }
 
-void print_info(const v1::PluginInfo& info, const HugePages& huge_pages, bool color) {
+void print_info(const Context& context, const v1::PluginInfo& info, const HugePages& huge_pages) {
   std::string depends;
   for (const auto& one : info.depends())
     depends += fmt::format("{}{} ({}{})", depends.empty() ? "" : ", ", one.name(), one.versions(),
                            one.optional() ? ", optional" : "");
   fmt::print("{} {}  {}\n", monitor::escape_controls(info.name()), info.version(),
-             paint_state(info.state(), color));
+             paint_state(info.state(), want_color(context.no_color)));
   print_fields({
       {"description", info.description()},
       {"author", info.author()},
@@ -105,7 +105,8 @@ void print_info(const v1::PluginInfo& info, const HugePages& huge_pages, bool co
       {"depends", depends},
       {"refusals", info.refusals() == 0
                        ? ""
-                       : fmt::format("{} (plugctl why {})", info.refusals(), info.name())},
+                       : fmt::format("{} ({})", info.refusals(),
+                                     context.copyable("plugctl why " + info.name()))},
       {"file", info.path()},
       {"sha256", info.sha256()},
   });
@@ -125,7 +126,7 @@ Result<int> info(const Context& context, const std::string& plugin) {
     json["huge_pages_unknown"] = huge_pages.unknown;
     print_json(json);
   } else {
-    print_info(found, huge_pages, want_color(context.no_color));
+    print_info(context, found, huge_pages);
   }
   return 0;
 }

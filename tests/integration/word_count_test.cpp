@@ -82,6 +82,16 @@ TEST_F(WordCount, SnoopIsRefusedAndTheRefusalIsExplained) {
            why.find("process_vm_readv") != std::string::npos;
   })) << daemon.plugctl({"why", "snoop"}).out;
   EXPECT_EQ(daemon.state("snoop"), "RUNNING");
+  // Where info sends whoever reads it can be copied, also by who named the daemon.
+  const auto info_has = [&](const Outcome& info, const std::string& hint) {
+    EXPECT_NE(info.out.find("(" + hint + ")\n"), std::string::npos) << info.out;
+  };
+  const std::string root = daemon.root();
+  info_has(daemon.plugctl({"info", "snoop"}), "plugctl why snoop");
+  info_has(daemon.plugctl({"--root", root, "info", "snoop"}),
+           "plugctl --root " + root + " why snoop");
+  info_has(daemon.plugctl({"--socket", daemon.socket(), "info", "snoop"}),
+           "plugctl --root " + root + " why snoop");
 }
 
 } // namespace
