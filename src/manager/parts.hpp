@@ -3,6 +3,7 @@
 //   operations.cpp  start, stop, suspend, resume, unload; taking a step of the lifecycle table
 //   restarting.cpp  a plugin that died is begun again
 //   burying.cpp     what killed it and what nobody reads any more: which are dead letters
+//   regranting.cpp  what the operator takes back from plugins that run
 //   ending.cpp      a process ends, by whoever's will; everything of it is released
 //   warden_events.cpp, link_events.cpp   what the warden and the endpoints say
 //   channels.cpp    the broker's plans, executed
@@ -137,6 +138,10 @@ struct Manager::Parts {
   [[nodiscard]] Result<> may_steer_restart(const Plugin& plugin, lifecycle::Event event) const;
   void steer_restart(Plugin& plugin, lifecycle::Event event, Reply<model::PluginInfo> reply);
   void adopt_restart(Plugin& plugin, SavedRestart saved, bool has_process);
+
+  // --- regranting.cpp
+  [[nodiscard]] Result<model::CapabilitySet> allowed_now(const Plugin& plugin);
+  void regrant(Plugin& plugin);
 
   // --- burying.cpp
   [[nodiscard]] std::optional<ipc::Remains> remains_of(const ipc::ChannelRecord& channel) const;

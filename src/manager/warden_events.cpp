@@ -44,7 +44,10 @@ void Manager::Parts::on_warden(WardenMessage message) {
   }
   case MessageType::Attempt: return on_attempt(message.as<warden::Attempt>());
   case MessageType::Shutdown: return begin_shutdown();
-  case MessageType::Reload: return reload_config();
+  case MessageType::Reload:
+    reload_config();
+    for (const auto& [id, plugin] : plugins) regrant(*plugin);
+    return;
   default: return; // the port lets nothing else through
   }
 }

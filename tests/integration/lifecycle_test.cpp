@@ -7,6 +7,8 @@
 
 #include <gtest/gtest.h>
 
+#include <mohhos/abi.h>
+
 #include "fixture.hpp"
 
 namespace mohhos::test {
@@ -228,6 +230,68 @@ TEST_F(Grants, ACapabilityThatThisVersionLacksIsRefusedAsSuch) {
   daemon.trust_key("system");
   daemon.grant("wants_network", "can_access_network = true\n");
   EXPECT_REFUSED(load("wants_network"), 10, "can_access_network");
+}
+
+// SIGHUP after the operator's files were changed. What the broker asks for goes and comes at once;
+// what walls let through stays until the next load, and the log says so.
+TEST_F(Grants, ARightThatIsTakenBackIsGoneAlsoWhileThePluginRuns) {
+  const std::string all = "can_access_ai_engine = true\ncan_access_filesystem = true\n"
+                          "custom_capabilities = 2\n";
+  daemon.grant("pilgrim", all);
+  ASSERT_EQ(load_and_start("oracle").code, 0);
+  ASSERT_EQ(load_and_start("pilgrim").code, 0) << daemon.log();
+  const std::string pid = daemon.value({"info", "pilgrim"}, "pid");
+  const auto has = [&](const char* capability) {
+    return daemon.value({"caps", "pilgrim", capability}, "granted") == "true";
+  };
+  const auto channels = [&] {
+    const std::string open = daemon.plugctl({"-o", "json", "channels", "--plugin", "oracle"}).out;
+    return open.find("\"pilgrim\"") == std::string::npos ? "none" : "open";
+  };
+  const auto reload = [&] { ASSERT_EQ(kill(daemon.pid(), SIGHUP), 0); };
+  EXPECT_EQ(trimmed(call("pilgrim", "hello")), "hello");
+  EXPECT_STREQ(channels(), "open");
+
+  reload(); // nothing has changed
+  EXPECT_EQ(trimmed(call("pilgrim", "hello")), "hello");
+
+  daemon.grant("pilgrim", "");
+  reload();
+  ASSERT_TRUE(Daemon::eventually([&] { return !has("can_access_ai_engine"); })) << daemon.log();
+  EXPECT_STREQ(channels(), "none"); // and the one that was open has ended
+  const std::string denied = std::to_string(MOHHOS_E_DENIED) + " ";
+  EXPECT_TRUE(call("pilgrim", "hello").starts_with(denied)) << call("pilgrim", "hello");
+  EXPECT_FALSE(has("custom:1"));
+  EXPECT_TRUE(has("can_access_filesystem"));
+  EXPECT_NE(daemon.log().find("pilgrim keeps can_access_filesystem until it is loaded again"),
+            std::string::npos)
+      << daemon.log();
+
+  const pid_t manager = daemon.manager_pid(); // its successor knows no better
+  ASSERT_EQ(kill(manager, SIGKILL), 0);
+  ASSERT_TRUE(Daemon::eventually(
+      [&] { return daemon.manager_pid() > 0 && daemon.manager_pid() != manager; }));
+  EXPECT_TRUE(call("pilgrim", "hello").starts_with(denied)) << call("pilgrim", "hello");
+
+  daemon.grant("pilgrim", all);
+  reload();
+  EXPECT_TRUE(Daemon::eventually([&] { return trimmed(call("pilgrim", "hello")) == "hello"; }));
+  EXPECT_TRUE(has("custom:1"));
+  daemon.trust_key("none"); // a key that is trusted no more gives nothing
+  reload();
+  EXPECT_TRUE(Daemon::eventually([&] { return !has("can_access_ai_engine"); })) << daemon.log();
+
+  // What cannot be read changes nothing.
+  daemon.trust_key("verified");
+  reload();
+  ASSERT_TRUE(Daemon::eventually([&] { return has("can_access_ai_engine"); }));
+  daemon.grant("pilgrim", "no_such_key = 1\n");
+  reload();
+  EXPECT_TRUE(Daemon::eventually([&] {
+    return daemon.log().find("the rights of pilgrim stay as they are") != std::string::npos;
+  }));
+  EXPECT_EQ(trimmed(call("pilgrim", "hello")), "hello");
+  EXPECT_EQ(daemon.value({"info", "pilgrim"}, "pid"), pid);
 }
 
 } // namespace
