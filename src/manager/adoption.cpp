@@ -271,6 +271,8 @@ Result<> Manager::Parts::adopt_process(Plugin& plugin, const SavedPlugin& saved,
   plugin.info.walls = launched.standing;
   plugin.info.level = model::level_of(launched.standing);
   plugin.sources = {launched.pid, launched.memory_cgroup, launched.cpu_cgroup};
+  // Decided before it was ended: that is the cause, whatever is seen of its end.
+  if (plugin.info.state == State::Error) plugin.death.decided = plugin.info.cause;
   // Dead, or about to be ended: what waits in its rings must not be swept away before it is known
   // whether it comes back.
   if (plugin.info.metadata.restart.on_crash && plugin.info.state != State::Loading)

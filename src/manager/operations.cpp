@@ -122,7 +122,7 @@ void Manager::Parts::set_state(Plugin& plugin, model::State to) {
   const model::State from = plugin.info.state;
   if (from == to) return;
   if (to == model::State::Error)
-    plugin.fell_from = plugin.said_no ? model::State::Unloaded
+    plugin.fell_from = plugin.stays_down ? model::State::Unloaded
                                       : goal_after_death(plugin).value_or(model::State::Unloaded);
   plugin.info.state = to;
   plugin.info.last_activity_us = wall_clock_us();
@@ -177,7 +177,7 @@ void Manager::Parts::on_done(Plugin& plugin, const ipc::Done& done, std::uint32_
         plugin, lifecycle::Event::Failed, Code::PluginFailed,
         "it answered what nobody had asked (its link does not keep to the protocol)");
   if (predecessors) plugin.sequence = sequence;
-  plugin.said_no = done.code != 0 && !plugin.restarting;
+  plugin.stays_down = done.code != 0 && !plugin.restarting;
   if (done.code != 0 && done.operation != ipc::Operation::Unload)
     return fail_plugin(
         plugin, lifecycle::Event::Failed, believed(done.code),

@@ -75,7 +75,9 @@ struct Plugin {
   std::optional<Restarting> restarting;
   // What it was when we decided that it must end (state ERROR), if that is to be brought back.
   model::State fell_from = model::State::Unloaded;
-  bool said_no = false; // it ends because it refused what somebody asked of it: that is no crash
+  // It is not to be brought back: it refused what somebody asked of it, which is no crash, or its
+  // restarts are used up.
+  bool stays_down = false;
 
   std::optional<Pending> pending;
   Death death;                               // collected until the process has ended

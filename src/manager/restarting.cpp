@@ -47,6 +47,8 @@ bool Manager::Parts::restart(Plugin& plugin, State goal) {
     audit.append("restarts-used-up", {{"plugin", std::string_view(name)},
                                       {"id", plugin.info.id.value},
                                       {"restarts", std::uint64_t{plugin.restarts.in_a_row}}});
+    plugin.stays_down = true; // also for our successor, who may have to put away what it left
+    plugin.fell_from = State::Unloaded;
     return false;
   }
   examine_rings(plugin);
@@ -130,7 +132,7 @@ Result<> Manager::Parts::begin_again(Plugin& plugin) {
   plugin.restarting->waiting = false;
   plugin.death = {};
   plugin.failure = Code::PluginFailed;
-  plugin.said_no = false;
+  plugin.stays_down = false;
   plugin.adopted = false;
   plugin.pending =
       Pending{.request = lifecycle::Event::Load, .doing = "its launch", .since = loop.now()};

@@ -7,6 +7,8 @@
 
 #include <gtest/gtest.h>
 
+#include <mohhos/abi.h>
+
 #include "fixture.hpp"
 
 namespace mohhos::test {
@@ -56,30 +58,65 @@ TEST_F(DaemonProcess, UnloadsAllWhenItEnds) {
 
 // What the manager tells it meanwhile has to wait, and descriptors with it. Who asks for more than
 // there are is refused; the plugins keep their manager, and it goes on where it was.
-TEST(DaemonThatIsHeldUp, TakesNoManagerFromThePlugins) {
-  DaemonOptions options;
-  options.prefix = {"prlimit", "--nofile=128", "--"};
-  Daemon daemon(options);
-  ASSERT_EQ(daemon.load_and_start(daemon.sign(plugin_file("plain")), "plain").code, 0);
+class DaemonThatIsHeldUp : public testing::Test {
+protected:
+  void TearDown() override { EXPECT_EQ(daemon.stop(), ""); }
+  void load(const std::string& name) {
+    ASSERT_EQ(daemon.load(daemon.sign(plugin_file(name))).code, 0) << daemon.log();
+  }
+  void hold_up() {
+    ASSERT_EQ(kill(daemon.pid(), SIGSTOP), 0);
+    int calls = 0;
+    Outcome called = daemon.plugctl({"status"});
+    for (; calls < 1000 && called.code == 0; ++calls) // each opens an endpoint and a channel
+      called = daemon.plugctl({"-o", "json", "call", "plain", "ping"});
+    ASSERT_EQ(json(called.out, "error.code"), "exhausted") << calls << called.out << called.err;
+  }
+  void let_go() { ASSERT_EQ(kill(daemon.pid(), SIGCONT), 0); }
+  bool answers(const std::string& name) {
+    return Daemon::eventually(
+        [&] { return trimmed(daemon.plugctl({"call", name, "ping"}).out) == "pong"; });
+  }
+
+  static DaemonOptions few_descriptors() {
+    DaemonOptions options;
+    options.prefix = {"prlimit", "--nofile=128", "--"};
+    return options;
+  }
+  Daemon daemon{few_descriptors()};
+};
+
+TEST_F(DaemonThatIsHeldUp, TakesNoManagerFromThePlugins) {
+  load("plain");
+  ASSERT_EQ(daemon.plugctl({"start", "plain"}).code, 0);
   const pid_t manager = daemon.manager_pid();
-  ASSERT_EQ(kill(daemon.pid(), SIGSTOP), 0);
-  int calls = 0;
-  Outcome called = daemon.plugctl({"status"});
-  for (; calls < 1000 && called.code == 0; ++calls) // each opens an endpoint and a channel
-    called = daemon.plugctl({"-o", "json", "call", "plain", "ping"});
-  EXPECT_EQ(json(called.out, "error.code"), "exhausted") << calls << called.out << called.err;
-  ASSERT_EQ(kill(daemon.pid(), SIGCONT), 0);
-  EXPECT_TRUE(Daemon::eventually([&] {
-    return trimmed(daemon.plugctl({"call", "plain", "ping"}).out) == "pong";
-  })) << daemon.log();
+  hold_up();
+  EXPECT_EQ(daemon.plugctl({"stop", "plain"}).code, 0);
+  let_go();
+  EXPECT_TRUE(Daemon::eventually([&] { return daemon.plugctl({"start", "plain"}).code == 0; }));
+  EXPECT_TRUE(answers("plain")) << daemon.log();
   EXPECT_EQ(daemon.manager_pid(), manager);
   EXPECT_EQ(daemon.value({"status"}, "manager_restarts"), "0");
-  // Its record has what came meanwhile: a successor takes it over.
+  // Its records have what came meanwhile: a successor takes it over.
   ASSERT_EQ(kill(manager, SIGKILL), 0);
-  EXPECT_TRUE(Daemon::eventually([&] {
-    return trimmed(daemon.plugctl({"call", "plain", "ping"}).out) == "pong";
-  })) << daemon.log();
-  EXPECT_EQ(daemon.stop(), "");
+  EXPECT_TRUE(answers("plain")) << daemon.log();
+}
+
+// Links have no room for descriptors then, either. Who asks for a channel hears so at once; it is
+// there when there is room again, also for its receiver, who has nobody to ask.
+TEST_F(DaemonThatIsHeldUp, PutsOffChannels) {
+  load("plain");
+  load("early");
+  ASSERT_EQ(daemon.plugctl({"start", "plain"}).code, 0);
+  const pid_t manager = daemon.manager_pid();
+  hold_up();
+  EXPECT_EQ(daemon.plugctl({"start", "early"}).code, 0);
+  let_go();
+  const auto started = [&] { return trimmed(daemon.plugctl({"call", "early", "started"}).out); };
+  EXPECT_TRUE(Daemon::eventually([&] { return !started().empty(); }));
+  EXPECT_EQ(started(), std::to_string(MOHHOS_E_EXHAUSTED)) << daemon.log();
+  EXPECT_EQ(trimmed(daemon.plugctl({"call", "early", "ping"}).out), "pong") << daemon.log();
+  EXPECT_EQ(daemon.manager_pid(), manager);
 }
 
 TEST(DaemonStart, ReplacesAStaleSocket) {

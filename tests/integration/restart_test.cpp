@@ -368,6 +368,49 @@ TEST_F(Restart, WhatItNeverReadIsKeptOnceWhereverTheManagerIsKilled) {
   }
 }
 
+TEST_F(Restart, WhatItNeverReadIsKeptOnceWhereverTheManagerIsKilledBehindItsLastDeath) {
+  begin("phoenix_thrice");
+  const auto falls = [&] { // into ERROR, as the manager writes it down when it has come to it
+    const std::string log = read_text(daemon.root() / "var/log/mohhos/audit.jsonl");
+    int count = 0;
+    for (std::size_t at = 0; (at = log.find(R"("to":"ERROR")", at)) != std::string::npos; ++at)
+      ++count;
+    return count;
+  };
+  const int rounds = 6;
+  for (int i = 0; i < rounds; ++i) {
+    EXPECT_EQ(daemon.plugctl({"suspend", "phoenix"}).code, 0);
+    call("feeder", "say die");
+    call("feeder", "feed 0 3");
+    const pid_t manager = daemon.manager_pid();
+    const int before = falls();
+    EXPECT_EQ(daemon.plugctl({"resume", "phoenix"}).code, 0);
+    ASSERT_TRUE(Daemon::eventually([&] { return falls() != before; })) << i << daemon.log();
+    // From there on, later and later: before its rings are read, while they are, behind that.
+    for (const auto begun = std::chrono::steady_clock::now();
+         std::chrono::steady_clock::now() - begun < std::chrono::milliseconds(2 * i);) {
+    }
+    ASSERT_EQ(kill(manager, SIGKILL), 0);
+    ASSERT_TRUE(Daemon::eventually([&] {
+      return daemon.manager_pid() != manager && info("state") == "ERROR" && info("pid") == "0";
+    })) << i
+        << daemon.log();
+    const std::string cause = info("cause");
+    EXPECT_TRUE(cause.starts_with("it died again after 3 restarts in a row: ")) << i << cause;
+    EXPECT_EQ(cause.rfind("it died again"), 0U) << i << cause;
+    EXPECT_NE(cause.find("SIGSEGV"), std::string::npos) << i << cause;
+    EXPECT_EQ(daemon.plugctl({"unload", "phoenix"}).code, 0) << i << daemon.log();
+    const std::string letters = daemon.plugctl({"-o", "json", "deadletter", "list"}).out;
+    const auto letter = [&](int n) { return "letters." + std::to_string(n) + ".size"; };
+    EXPECT_EQ(json(letters, letter(4 * i)), "3") << i << letters; // "die"
+    EXPECT_EQ(json(letters, letter(4 * i + 3)), "1") << i << letters;
+    EXPECT_EQ(json(letters, letter(4 * i + 4)), "") << i << letters;
+    ASSERT_EQ(daemon.load_and_start(daemon.sign(plugin_file("phoenix_thrice")), "phoenix").code, 0);
+    EXPECT_EQ(daemon.plugctl({"stop", "feeder"}).code, 0); // it opens its channel when it starts
+    EXPECT_EQ(daemon.plugctl({"start", "feeder"}).code, 0);
+  }
+}
+
 TEST_F(Restart, NonsenseThatItWroteIntoItsRingsHurtsNobodyElse) {
   ASSERT_EQ(load_and_start("vandal").code, 0);
   ASSERT_EQ(load_and_start("keeper").code, 0);

@@ -2,6 +2,7 @@
 // them.
 #include <cstdlib>
 #include <string>
+#include <thread>
 
 #include <mohhos/sdk.hpp>
 
@@ -14,8 +15,13 @@ public:
     keeper_ = open("keeper");
   }
 
+  void on_stop() override {
+    while (hangs_) std::this_thread::yield();
+  }
+
   void on_message(const mohhos::Message& message) override {
     const std::string text = message.copy();
+    hangs_ |= text == "hang in on_stop";
     if (text == "die" && message.redelivered()) keeper_.send("again");
     if (text == "die" && !config("calm")) *static_cast<volatile int*>(nullptr) = 1;
     // Of "die as 3" only the third one dies.
@@ -29,6 +35,7 @@ public:
 
 private:
   mohhos::Channel keeper_;
+  bool hangs_ = false;
 };
 
 } // namespace

@@ -15,8 +15,13 @@ namespace {
 
 class Plain : public mohhos::Plugin {
 public:
+  void on_stop() override {
+    while (hangs_) std::this_thread::yield();
+  }
+
   void on_message(const mohhos::Message& message) override {
     const std::string text = message.copy();
+    hangs_ |= text == "hang in on_stop";
     if (text == "crash") *static_cast<volatile int*>(nullptr) = 1;
     if (text == "abort") std::abort();
     if (text == "exit") std::_Exit(3);
@@ -38,6 +43,9 @@ public:
     if (text == "nothing") return; // never answered
     reply(message, text == "ping" ? "pong" : text);
   }
+
+private:
+  bool hangs_ = false;
 };
 
 } // namespace
