@@ -46,13 +46,17 @@ sys::Fd take_kept(Inheritance& heir, KeepKind kind, std::uint64_t key = 0) {
 } // namespace
 
 Result<> Manager::Parts::keep(PluginId id, KeepKind kind, std::uint64_t key, int fd) {
+  const auto on_answer = [id](const Result<>& kept) {
+    if (!kept)
+      spdlog::error("the warden does not keep what belongs to {}: {}", id.value, kept.error().text);
+  };
+  const auto on_not_sent = [this, id, kind, key](const Error& why) {
+    spdlog::error("the warden was not given what belongs to {}: {}", id.value, why.text);
+    if (kind == KeepKind::Record) unsaved.insert(id);
+    if (std::ranges::find(kChannelKinds, kind) != kChannelKinds.end()) unkept.insert({key});
+  };
   return warden->send(warden::Keep{.plugin_id = id.value, .key = key, .kind = kind},
-                      std::span(&fd, 1), [this, id, kind](Result<> kept) {
-                        if (kept) return;
-                        spdlog::error("the warden does not keep what belongs to {}: {}", id.value,
-                                      kept.error().text);
-                        if (kind == KeepKind::Record) unsaved.insert(id);
-                      });
+                      std::span(&fd, 1), on_answer, on_not_sent);
 }
 
 void Manager::Parts::keep_record(PluginId id, std::string_view record) {
@@ -64,7 +68,10 @@ void Manager::Parts::keep_record(PluginId id, std::string_view record) {
   unsaved.insert(id);
 }
 
+// What the warden was not given by then.
 void Manager::Parts::save_unsaved() {
+  for (const ChannelId channel : std::exchange(unkept, {}))
+    if (channels.contains(channel) && !keep_channel(channel)) unkept.insert(channel);
   for (const PluginId id : std::exchange(unsaved, {})) {
     Plugin* const plugin = find(id);
     if (!id)

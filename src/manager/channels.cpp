@@ -12,8 +12,6 @@ namespace {
 
 using warden::KeepKind;
 
-constexpr std::array kChannelKinds = {KeepKind::RingData, KeepKind::RingControl, KeepKind::DataBell,
-                                      KeepKind::SpaceBell};
 // Lines of the audit log for what one endpoint does.
 constexpr double kReportsPerSecond = 1;
 constexpr double kReportsSaved = 16;
@@ -90,17 +88,21 @@ void Manager::Parts::note_broken(PluginId by, const ipc::CloseChannel& close) {
 
 Result<> Manager::Parts::make_channel(const ipc::ChannelRecord& record) {
   TRY(ipc::ChannelMemory memory, ipc::make_channel_memory(record.ring_bytes, record.lap));
+  const ChannelId id{record.channel};
+  // In the receiver's name: the messages are the receiver's, and outlive the sender.
+  channel_owner[id] = {record.receiver};
+  channels.insert_or_assign(id, std::move(memory));
+  auto kept = keep_channel(id);
+  if (!kept) forget_channel(id);
+  return kept;
+}
+
+Result<> Manager::Parts::keep_channel(ChannelId id) {
+  const ipc::ChannelMemory& memory = channels.at(id);
   const std::array fds = {memory.data.get(), memory.control.get(), memory.data_bell.get(),
                           memory.space_bell.get()};
-  // In the receiver's name: the messages are the receiver's, and outlive the sender.
-  channel_owner[{record.channel}] = {record.receiver};
-  for (std::size_t i = 0; i < fds.size(); ++i) {
-    if (auto kept = keep({record.receiver}, kChannelKinds[i], record.channel, fds[i]); !kept) {
-      forget_channel({record.channel});
-      return kept;
-    }
-  }
-  channels.insert_or_assign(ChannelId{record.channel}, std::move(memory));
+  for (std::size_t i = 0; i < fds.size(); ++i)
+    TRY(keep(channel_owner.at(id), kChannelKinds[i], id.value, fds[i]));
   return {};
 }
 

@@ -242,9 +242,8 @@ Result<> Manager::Parts::send_launch(const Plugin& plugin, const sandbox::Spec& 
   std::memcpy(launch.signature, plugin.signature.data(),
               std::min(plugin.signature.size(), sizeof launch.signature));
   const warden::Target process{.plugin_id = launch.plugin_id, .generation = launch.generation};
-  TRY(warden->send(launch, fds, [this, process](const Result<>& sent) {
-    if (!sent) not_launched(process, sent.error());
-  }));
+  TRY(warden->send(launch, fds, {},
+                   [this, process](const Error& why) { not_launched(process, why); }));
   audit.append("grant", {{"plugin", std::string_view(info.metadata.name)},
                          {"id", info.id.value},
                          {"signer", std::string_view(info.signer)},

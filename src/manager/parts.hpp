@@ -15,6 +15,7 @@
 //   channel_reports.cpp  what channels have counted
 #pragma once
 
+#include <array>
 #include <deque>
 #include <map>
 #include <set>
@@ -39,6 +40,11 @@
 #include "sys/socket.hpp"
 
 namespace mohhos::manager {
+
+// What the warden keeps of a channel, in the order of ChannelMemory.
+inline constexpr std::array kChannelKinds = {
+    warden::KeepKind::RingData, warden::KeepKind::RingControl, warden::KeepKind::DataBell,
+    warden::KeepKind::SpaceBell};
 
 // A program on the control socket that has a link.
 struct Endpoint {
@@ -193,6 +199,7 @@ struct Manager::Parts {
   // --- channels.cpp
   void execute(const ipc::Plan& plan);
   [[nodiscard]] Result<> make_channel(const ipc::ChannelRecord& record);
+  [[nodiscard]] Result<> keep_channel(ChannelId id);
   void deliver(const ipc::Delivery& delivery);
   void put_off(ipc::Delivery delivery, const Error& why);
   void deliver_put_off();
@@ -308,7 +315,9 @@ struct Manager::Parts {
   std::map<PluginId, std::weak_ptr<const std::uint32_t>> waiting_memories;
   std::vector<TapWish> tap_wishes;
   std::map<PluginId, Inheritance> inheritance;
-  std::set<PluginId> unsaved; // whose record the warden has not been given; until the next second
+  // Whose records, and which channels' memories, the warden was not given; until the next second.
+  std::set<PluginId> unsaved;
+  std::set<ChannelId> unkept;
 
   std::unique_ptr<LetterKeeper> letters;
 

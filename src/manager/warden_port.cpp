@@ -76,8 +76,7 @@ Result<> WardenPort::put(std::span<const std::byte> bytes, std::span<const int> 
                          Request& request) {
   TRY(sys::send_message(socket_.get(), bytes, fds));
   if (!fds.empty()) starved_since_.reset();
-  if (request.is_answered && request.answered)
-    waiting_.emplace(request.sequence, std::move(request.answered));
+  if (request.answered) waiting_.emplace(request.sequence, std::move(request.answered));
   return {};
 }
 
@@ -150,12 +149,13 @@ void WardenPort::give_up_first(const Error& why) {
   const Queued given_up = std::move(queue_.front());
   queue_.pop_front();
   if (given_up.fds.empty()) return end(why);
-  if (given_up.request.answered)
-    given_up.request.answered(
-        fail(Code::Exhausted,
-             "{}: descriptors that mohhos-manager has sent and nobody has read count against its "
-             "RLIMIT_NOFILE; end programs that do not read their links, or raise the limit",
-             why.text));
+  if (given_up.request.not_sent)
+    given_up.request.not_sent(
+        {Code::Exhausted,
+         fmt::format("{}: descriptors that mohhos-manager has sent and nobody has read count "
+                     "against its RLIMIT_NOFILE; end programs that do not read their links, or "
+                     "raise the limit",
+                     why.text)});
 }
 
 void WardenPort::on_events(std::uint32_t events) {

@@ -36,9 +36,10 @@ struct WardenMessage {
   [[nodiscard]] const T& as() const;
 };
 
-// Done; else what the warden said, or Exhausted: it was not sent, because the kernel had no room
-// for its descriptors for half a second.
+// 0: done; else what the warden said.
 using Answered = std::function<void(Result<>)>;
+// Exhausted: the kernel had no room for its descriptors for half a second. Those behind it go on.
+using NotSent = std::function<void(const Error&)>;
 
 class WardenPort {
 public:
@@ -54,27 +55,25 @@ public:
   template <class T>
     requires warden::kIsMessage<T>
   void send(T message, Answered answered = {}) {
-    (void)send(message, std::span<const int>(),
-               std::move(answered)); // nothing of it can be lacking
+    // Without descriptors nothing can be lacking.
+    (void)send(message, std::span<const int>(), std::move(answered));
   }
   // The same with descriptors, which are duplicated if the message has to wait. Exhausted: it would
-  // have to, and there are none left; it is not sent, and `answered` not called. Of what is not
-  // answered (kIsAnswered), `answered` says only that it was not sent after all. [loop]
+  // have to, and there are none left; it is not sent, and nothing is called. [loop]
   template <class T>
     requires warden::kIsMessage<T>
-  [[nodiscard]] Result<> send(T message, std::span<const int> fds, Answered answered = {}) {
+  [[nodiscard]] Result<> send(T message, std::span<const int> fds, Answered answered = {},
+                              NotSent not_sent = {}) {
     message.header.sequence = ++sequence_;
     return push(std::as_bytes(std::span(&message, 1)), fds,
-                {.sequence = sequence_,
-                 .is_answered = warden::kIsAnswered<T>,
-                 .answered = std::move(answered)});
+                {sequence_, std::move(answered), std::move(not_sent)});
   }
 
 private:
   struct Request {
     std::uint32_t sequence = 0;
-    bool is_answered = true;
     Answered answered;
+    NotSent not_sent;
   };
   struct Queued {
     std::vector<std::byte> bytes;

@@ -204,9 +204,4 @@ static_assert(kIsMessage<Hello> && kIsMessage<Keep> && kIsMessage<Kept> && kIsMe
               kIsMessage<Running> && kIsMessage<Exited> && kIsMessage<Attempt> &&
               kIsMessage<Target> && kIsMessage<Answer> && kIsMessage<Signal>);
 
-// Of the manager's: whether the warden says Answer to it. What becomes of a Launch has messages of
-// its own, and a Signal is only said.
-template <class T>
-inline constexpr bool kIsAnswered = !std::is_same_v<T, Launch> && !std::is_same_v<T, Signal>;
-
 } // namespace mohhos::warden

@@ -117,6 +117,18 @@ TEST_F(DaemonThatIsHeldUp, PutsOffChannels) {
   EXPECT_EQ(started(), std::to_string(MOHHOS_E_EXHAUSTED)) << daemon.log();
   EXPECT_EQ(trimmed(daemon.plugctl({"call", "early", "ping"}).out), "pong") << daemon.log();
   EXPECT_EQ(daemon.manager_pid(), manager);
+  // By then the warden has been given it, too: the next manager reads in it what was sent.
+  ASSERT_EQ(kill(manager, SIGKILL), 0);
+  EXPECT_TRUE(answers("early"));
+  const std::string channels = daemon.plugctl({"-o", "json", "channels", "--plugin", "early"}).out;
+  const auto of = [&](const std::string& key) {
+    for (int i = 0;; ++i) {
+      const std::string at = "channels." + std::to_string(i) + ".";
+      if (json(channels, at + "id").empty()) return std::string();
+      if (json(channels, at + "receiver") == "plain") return json(channels, at + key);
+    }
+  };
+  EXPECT_EQ(of("sent"), "2") << channels;
 }
 
 TEST(DaemonStart, ReplacesAStaleSocket) {
