@@ -127,12 +127,14 @@ void Daemon::spawn(const DaemonOptions& options) {
   arguments.push_back(root_);
   arguments.insert(arguments.end(), options.arguments.begin(), options.arguments.end());
   std::vector<char*> argv;
+  argv.reserve(arguments.size() + 1);
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
   const std::string log = scratch_.path() / "log";
   pid_ = fork();
   if (pid_ == 0) {
     const int out = open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
+    if (out < 0) _exit(126);
     dup2(out, 1);
     dup2(out, 2);
     setenv("NOTIFY_SOCKET", notify.c_str(), 1);

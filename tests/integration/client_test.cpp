@@ -2,6 +2,7 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <stdexcept>
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -19,6 +20,7 @@ class BadClient : public WithDaemon {
 protected:
   int connect_raw() {
     const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) throw std::runtime_error("no socket");
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     const std::string path = daemon.socket();
@@ -115,6 +117,7 @@ TEST_F(BadClient, OpensMoreConnectionsThanItMay) {
   std::vector<int> all;
   for (int i = 0; i < 300; ++i) {
     const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    ASSERT_GE(fd, 0);
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     const std::string path = daemon.socket();

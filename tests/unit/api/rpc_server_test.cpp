@@ -55,7 +55,6 @@ TEST(RpcServer, ServesManyCallsThatArriveInOnePiece) {
 }
 
 TEST(RpcServer, ADescriptorBesideALoadReachesTheMethod) {
-  std::string content;
   Serving server({}, [&](Call call, const Responder& responder) {
     char text[16] = {};
     const ssize_t got = call.fd ? ::pread(call.fd.get(), text, sizeof text, 0) : -1;

@@ -100,7 +100,7 @@ std::optional<Frame> RawClient::receive() {
     if (!(*got)->fds.empty()) received_fd = std::move((*got)->fds.front());
     auto frame = assembler_.filled((*got)->size);
     if (!frame) return std::nullopt;
-    if (*frame) return std::move(**frame);
+    if (*frame) return *std::move(frame);
   }
 }
 

@@ -56,6 +56,7 @@ std::vector<std::string> words_of(Loaded& tokenizer, std::string_view line) {
   tokenizer.host.sent.clear();
   EXPECT_EQ(tokenizer.tell(line), MOHHOS_OK);
   std::vector<std::string> words;
+  words.reserve(tokenizer.host.sent.size());
   for (const auto& sent : tokenizer.host.sent) words.push_back(sent.bytes);
   return words;
 }
@@ -152,6 +153,7 @@ protected:
       if (result <= 0) break;
     }
     std::vector<std::string> lines;
+    lines.reserve(reader.host.sent.size());
     for (const auto& sent : reader.host.sent) lines.push_back(sent.bytes);
     return lines;
   }

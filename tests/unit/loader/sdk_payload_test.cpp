@@ -66,6 +66,7 @@ TEST_F(Payload, BytesTravelInEveryForm) {
   channel.send(raw);
   channel.send("");
   std::vector<std::string> sent;
+  sent.reserve(host.sent.size());
   for (const auto& one : host.sent) sent.push_back(one.bytes);
   EXPECT_EQ(sent, (std::vector<std::string>{"text", "text", "literal", "ok", "ok", ""}));
 }

@@ -103,6 +103,7 @@ TEST_F(DeadLettersTest, RefusesTheNewOneWhenItIsFullAndDropsNone) {
 TEST_F(DeadLettersTest, LeavesAQuarterToOtherReceivers) {
   DeadLetters store = open({.count = 8, .bytes = mib(1)});
   std::vector<DeadLetter> letters;
+  letters.reserve(10);
   for (std::uint64_t i = 0; i < 10; ++i) letters.push_back(letter(i * 64));
   EXPECT_EQ(*store.put(letters), 6U);
   EXPECT_EQ(store.room_for(letters[0].head.to).count, 0U);
