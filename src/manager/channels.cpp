@@ -162,7 +162,7 @@ void Manager::Parts::put_off(ipc::Delivery delivery, const Error& why) {
                                       "({})",
                                       why.text)}));
   opened.header.sequence = 0;
-  put_off_deliveries.push_back(std::move(delivery));
+  put_off_deliveries.push_back(delivery);
 }
 
 void Manager::Parts::deliver_put_off() {
