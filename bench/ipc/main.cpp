@@ -101,11 +101,15 @@ Group flow() {
       make<OurRing<64, Wait::SpinAWhile, Publish::Batch>>(kLargeRing));
   add("ring, receiver sleeps", make<OurRing<64, Wait::Sleep>>());
   add("ring, batched, receiver sleeps", make<OurRing<64, Wait::Sleep, Publish::Batch>>());
+  add("ring of 2 MB, receiver sleeps", make<OurRing<64, Wait::Sleep>>(kLargeRing));
+  add("ring of 2 MB, batched, receiver sleeps",
+      make<OurRing<64, Wait::Sleep, Publish::Batch>>(kLargeRing));
   add("endpoint", make<OurEndpoint<64>>(kSpinsAWhile));
   add("endpoint, batched", make<OurEndpoint<64, Publish::Batch>>(kSpinsAWhile));
   add("endpoint, ring of 2 MB", make<OurEndpoint<64>>(kSpinsAWhile, kLargeRing));
   add("endpoint, receiver sleeps", make<OurEndpoint<64>>(kSleepsAtOnce));
   add("endpoint, batched, receiver sleeps", make<OurEndpoint<64, Publish::Batch>>(kSleepsAtOnce));
+  add("endpoint, ring of 2 MB, receiver sleeps", make<OurEndpoint<64>>(kSleepsAtOnce, kLargeRing));
   return group;
 }
 

@@ -93,11 +93,7 @@ public:
   [[nodiscard]] ipc::View next() {
     ++looks_;
     ipc::View view;
-    if (receiver_->next(view) != ipc::RingReceiver::Outcome::Message) {
-      sender_->wake(); // owed before anybody waits
-      if constexpr (How != Wait::Sleep) look_away();
-      wait_for<How>(view);
-    }
+    if (receiver_->next(view) != ipc::RingReceiver::Outcome::Message) wait_for<How>(view);
     ++received_;
     return view;
   }
@@ -105,7 +101,9 @@ public:
 
 private:
   template <Wait How>
-  void wait_for(ipc::View& view) {
+  [[gnu::noinline]] void wait_for(ipc::View& view) {
+    sender_->wake(); // owed before anybody waits
+    let_gather<How>();
     const auto begin = std::chrono::steady_clock::now();
     for (std::uint32_t looks = 1;; ++looks) {
       if (receiver_->next(view) == ipc::RingReceiver::Outcome::Message) return;
@@ -116,13 +114,20 @@ private:
     }
   }
   // As an Endpoint does.
-  void look_away() {
+  template <Wait How>
+  void let_gather() {
     const std::uint64_t released = receiver_->ring().released_bytes();
-    const bool crowded = released - std::exchange(gathered_to_, released) > ring_bytes_ / 2;
-    const auto pause = gather_.pause({std::exchange(received_, 0), crowded});
+    ipc::Burst burst{.messages = std::exchange(received_, 0)};
+    burst.add_ring(released - std::exchange(gathered_to_, released), ring_bytes_);
+    const auto now = std::chrono::steady_clock::now();
+    constexpr bool kNaps = How == Wait::Sleep;
+    const auto pause = gather_.pause(burst, kNaps ? ipc::kNaps : ipc::kLooksAway, now);
     if (pause.count() == 0) return;
-    const auto end = std::chrono::steady_clock::now() + pause;
-    while (std::chrono::steady_clock::now() < end) ipc::spin_pause();
+    if constexpr (kNaps)
+      (void)waiter_->nap(pause);
+    else
+      while (std::chrono::steady_clock::now() < now + pause) ipc::spin_pause();
+    gather_.ended(std::chrono::steady_clock::now());
   }
   void sleep() {
     ipc::RingReceiver& ring = receiver_->ring();
@@ -153,20 +158,22 @@ public:
     ring_.open(side);
     return {};
   }
-  void send() {
+  // Flattened: that the usual way is inlined is the ring's design, and not to depend on what else
+  // is in this file.
+  [[gnu::flatten]] void send() {
     fill<Size>(ring_.loan(Size));
     if constexpr (Commit == Publish::Unlooked)
       ring_.commit_unlooked();
     else
       ring_.commit();
   }
-  void send_more()
+  [[gnu::flatten]] void send_more()
     requires(Commit == Publish::Batch)
   {
     fill<Size>(ring_.loan(Size));
     ring_.commit(true);
   }
-  void receive() {
+  [[gnu::flatten]] void receive() {
     const ipc::View view = ring_.next<How>();
     sum_ += look<Size>(view.payload.data());
     ring_.release(view);

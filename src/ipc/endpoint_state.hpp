@@ -56,6 +56,7 @@ struct Receiving {
   std::uint32_t requests = 0;        // that were given to the owner
   std::uint64_t held_end = 0;        // of the last message that the owner got
   std::uint64_t gathered_to = 0;     // released bytes when the rings were last found empty
+  std::uint64_t burst = 0;           // bytes that came out of it before that
   std::uint32_t answers_in_hand = 0; // in callbacks
   // Ours behind what the owner holds (release_own), or the newest answer in hand.
   bool own_waits = false;
@@ -138,6 +139,9 @@ private:
 
 // For rings that are idle: nobody needs it, the timer runs, it has run out.
 enum class IdleLook : std::uint8_t { None, Planned, Due };
+
+// Of the active ones: all, or those that have no part in the flow that is going on.
+enum class Rings : std::uint8_t { All, BesideTheFlow };
 
 struct FinishedCall {
   AnswerCallback callback;
@@ -315,16 +319,21 @@ struct Endpoint::State {
   // endpoint_wait.cpp
   // Whether anything rang.
   bool note(std::span<const Wake> wakes);
-  [[nodiscard]] bool anything_ready();
+  [[nodiscard]] bool anything_ready(Rings which = Rings::All) const;
   [[nodiscard]] bool any_ring_ready();
-  // Arms the active rings that are served (or only this one). True: nothing came meanwhile, and the
-  // bells will tell.
-  [[nodiscard]] bool arm();
+  // Arms these of the active rings that are served (or only this one). True: nothing came
+  // meanwhile, and the bells will tell.
+  [[nodiscard]] bool arm(Rings which);
+  [[nodiscard]] bool is_one_of(Rings which, const Receiving& channel) const {
+    return which == Rings::All || !burst.is_carried_by(channel.burst);
+  }
   // Spins, then sleeps, until there may be something to do; false when the deadline has passed.
   [[nodiscard]] bool wait(Monotonic deadline);
   [[nodiscard]] bool spin(Monotonic until);
   [[nodiscard]] bool look_before_sleep(Monotonic& time, Monotonic deadline);
-  [[nodiscard]] Burst last_burst();
+  void note_burst();
+  [[nodiscard]] bool let_gather(Monotonic time, Monotonic deadline);
+  void nap(std::chrono::nanoseconds pause);
   static void look_away(Monotonic until);
   void sleep(Monotonic time, Monotonic deadline);
   [[nodiscard]] Monotonic about_now();
@@ -391,7 +400,8 @@ struct Endpoint::State {
   Receiving* in_turn = nullptr;
   Linger linger;
   Gather gather;
-  std::uint64_t gathered = 0; // counters.received when the rings were last found empty
+  Burst burst;                // before the rings were last found empty
+  std::uint64_t gathered = 0; // counters.received then
   bool woken = false;         // by wake_by()'s eventfd
 
   Calls<AnswerCallback> calls;

@@ -47,31 +47,33 @@ bool Endpoint::State::note(std::span<const Wake> wakes) {
   return !wakes.empty();
 }
 
-bool Endpoint::State::anything_ready() {
+bool Endpoint::State::anything_ready(Rings which) const {
   if (has_news() || link_error || woken) return true;
   for (const std::size_t rank : busy_ranks())
-    if (std::ranges::any_of(services[rank].active,
-                            [](const Receiving* channel) { return has_work(*channel); }))
-      return true;
+    for (const Receiving* const channel : services[rank].active)
+      if (is_one_of(which, *channel) && has_work(*channel)) return true;
   return false;
 }
 
-bool Endpoint::State::arm() {
-  for (const std::size_t rank : busy_ranks())
-    for (Receiving* const channel : services[rank].active) channel->channel.ring().arm();
+bool Endpoint::State::arm(Rings which) {
+  const auto for_each = [this, which](auto act) {
+    for (const std::size_t rank : busy_ranks())
+      for (Receiving* const channel : services[rank].active)
+        if (is_one_of(which, *channel)) act(*channel);
+  };
+  for_each([](Receiving& channel) { channel.channel.ring().arm(); });
   store_load_fence(); // the senders: commit(), fence, load of armed in must_wake()
-  const bool ready = anything_ready();
   end_turn();
-  for (const std::size_t rank : busy_ranks()) {
-    for (Receiving* const channel : services[rank].active) {
-      if (ready) channel->channel.ring().disarm();
-      channel->active = ready;
-    }
-    if (ready) continue;
-    services[rank].active.clear();
-    busy &= ~(1U << rank);
+  if (anything_ready(which)) {
+    for_each([](Receiving& channel) { channel.channel.ring().disarm(); });
+    return false;
   }
-  return !ready;
+  for_each([](Receiving& channel) { channel.active = false; });
+  for (const std::size_t rank : busy_ranks()) {
+    std::erase_if(services[rank].active, [](const Receiving* channel) { return !channel->active; });
+    if (services[rank].active.empty()) busy &= ~(1U << rank);
+  }
+  return true;
 }
 
 bool Endpoint::State::arm_only(Receiving& channel) {
@@ -116,34 +118,50 @@ bool Endpoint::State::look_before_sleep(Monotonic& time, Monotonic deadline) {
   const auto extra = linger.time();
   const auto look = std::max(settings.spin, extra);
   if (look.count() == 0 || busy == 0) return false;
-  const Monotonic until = std::min(deadline, time + look);
-  if (const auto pause = gather.pause(last_burst()); pause.count() != 0)
-    look_away(std::min(until, time + pause));
-  const bool found = spin(until);
+  const bool found = spin(std::min(deadline, time + look));
   if (extra.count() > 0 && settings.spin < extra) found ? linger.found() : linger.in_vain();
   if (!found) time = about_now();
   return found;
 }
 
 // Since the last time that we asked.
-Burst Endpoint::State::last_burst() {
-  Burst burst{.messages = counters.received - std::exchange(gathered, counters.received)};
-  if (burst.messages == 0) return burst;
+void Endpoint::State::note_burst() {
+  burst = {.messages = counters.received - std::exchange(gathered, counters.received)};
+  if (burst.messages == 0) return;
   for (const std::size_t rank : busy_ranks())
     for (Receiving* const channel : services[rank].active) {
       const std::uint64_t released = channel->channel.ring().released_bytes();
-      burst.crowded |= released - channel->gathered_to > channel->channel.ring().capacity() / 2;
-      channel->gathered_to = released;
+      channel->burst = released - std::exchange(channel->gathered_to, released);
+      burst.add_ring(channel->burst, channel->channel.ring().capacity());
     }
-  return burst;
+}
+
+// In a flow stays away from its rings for some microseconds (gather.hpp); whether it did. Who may
+// not spin for so long naps. (own_deadline() is not so exact that it would matter.)
+bool Endpoint::State::let_gather(Monotonic time, Monotonic deadline) {
+  note_burst();
+  const bool spins = settings.spin >= kLooksAway.longest;
+  auto pause = gather.pause(burst, spins ? kLooksAway : kNaps, time);
+  if (pause.count() == 0) return false;
+  pause = std::min(pause, deadline - time);
+  spins ? look_away(time + pause) : nap(pause);
+  gather.ended(about_now());
+  return true;
 }
 
 void Endpoint::State::look_away(Monotonic until) {
   while (now() < until) spin_pause();
 }
 
+// The flow's own rings are not armed: its senders make no system call. All others end the nap.
+void Endpoint::State::nap(std::chrono::nanoseconds pause) {
+  if (!arm(Rings::BesideTheFlow)) return;
+  ++counters.sleeps;
+  (void)note(waiter.nap(pause));
+}
+
 void Endpoint::State::sleep(Monotonic time, Monotonic deadline) {
-  if (time >= deadline || !arm()) return;
+  if (time >= deadline || !arm(Rings::All)) return;
   ++counters.sleeps;
   if (note(waiter.wait(std::min(deadline, own_deadline())))) linger.woken_after(about_now() - time);
 }
@@ -160,7 +178,7 @@ bool Endpoint::State::wait(Monotonic deadline) {
     (void)note(waiter.wait(kNoWait));
   } else if (Monotonic time = about_now(); time < deadline) {
     plan_idle_look();
-    if (look_before_sleep(time, deadline)) return true;
+    if (let_gather(time, deadline) || look_before_sleep(time, deadline)) return true;
     sleep(time, deadline);
   }
   if (idle_look == IdleLook::Due) return_idle_memory();
@@ -189,7 +207,7 @@ int Endpoint::wait_fd() const {
 bool Endpoint::prepare_wait() {
   state_->look_at_receivers();
   state_->plan_idle_look();
-  return state_->arm();
+  return state_->arm(Rings::All);
 }
 Monotonic Endpoint::next_deadline() const {
   return state_->own_deadline();

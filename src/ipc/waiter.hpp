@@ -13,7 +13,14 @@
 
 namespace mohhos::ipc {
 
-enum class WakeKind : std::uint8_t { Link = 0, Data = 1, Space = 2, Other = 3, Timer = 4 };
+enum class WakeKind : std::uint8_t {
+  Link = 0,
+  Data = 1,
+  Space = 2,
+  Other = 3,
+  Timer = 4,
+  Alarm = 5
+};
 struct Wake {
   WakeKind kind{};
   std::uint64_t channel = 0;
@@ -33,14 +40,20 @@ public:
   [[nodiscard]] Result<> set_timer(std::chrono::nanoseconds after);
 
   // What rang, at most 16 of them; waits until `deadline` at the latest. The span lives until the
-  // next wait(). [any]
+  // next wait() or nap(). [any]
   [[nodiscard]] std::span<const Wake> wait(Monotonic deadline);
+  // The same for microseconds: nothing rang, or what ended it early. [any]
+  [[nodiscard]] std::span<const Wake> nap(std::chrono::nanoseconds time);
   [[nodiscard]] int fd() const noexcept { return epoll_.get(); }
 
 private:
   explicit Waiter(sys::Fd epoll) : epoll_(std::move(epoll)) {}
+  // Made when first set; 0: never.
+  [[nodiscard]] Result<> set(sys::Fd& timer, WakeKind kind, std::chrono::nanoseconds after);
+
   sys::Fd epoll_;
-  sys::Fd timer_; // made when first set
+  sys::Fd timer_;
+  sys::Fd alarm_; // ends a nap
   std::array<Wake, 16> wakes_{};
 };
 

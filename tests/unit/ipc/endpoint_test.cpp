@@ -133,6 +133,70 @@ TEST_F(EndpointTest, ASenderThatAlwaysHasMoreStillWakesTheReceiverSoon) {
   EXPECT_EQ(a->counters().bells, before + 1);
 }
 
+// In a flow, with an urgent ring beside it that is quiet.
+class EndpointInAFlow : public EndpointTest {
+protected:
+  // From `a` to `b`, which has taken all of it.
+  void let_flow() {
+    send(*a, to_b, "urgent", Priority::Critical);
+    for (int i = 0; i < kCount; ++i) send(*a, to_b, "flow");
+    (void)channel_to(*b, "a"); // what its link said before that it has read, too
+    ASSERT_EQ(take(*b), "urgent");
+    for (int i = 0; i < kCount; ++i) ASSERT_EQ(take(*b), "flow");
+  }
+  static void send(Endpoint& endpoint, ChannelId channel, std::string_view text,
+                   Priority priority = Priority::Normal) {
+    ASSERT_TRUE(endpoint.send(channel, {.priority = priority}, bytes_of(text), soon()));
+  }
+  static constexpr int kCount = 500;
+  std::unique_ptr<Endpoint> a = open(plugin(1, "a"));
+  std::unique_ptr<Endpoint> b;
+  ChannelId to_b;
+};
+
+TEST_F(EndpointInAFlow, WhoMayNotSpinNapsAndIsRungForWhatIsBesideTheFlowOnly) {
+  b = open(plugin(2, "b"), {.spin = 0us});
+  to_b = channel_to(*a, "b");
+  let_flow();
+  const std::uint64_t sleeps = b->counters().sleeps;
+  const std::uint64_t bells = a->counters().bells;
+  EXPECT_TRUE(b->rest(soon()));
+  EXPECT_EQ(b->counters().sleeps, sleeps + 1);
+  send(*a, to_b, "flow");
+  EXPECT_EQ(a->counters().bells, bells);
+  send(*a, to_b, "urgent", Priority::Critical);
+  EXPECT_EQ(a->counters().bells, bells + 1);
+  EXPECT_TRUE(b->rest(kNoWait)); // hears the bell
+  EXPECT_EQ(take(*b), "urgent");
+  EXPECT_EQ(take(*b), "flow");
+}
+
+TEST_F(EndpointInAFlow, WhoMaySpinLooksAway) {
+  b = open(plugin(2, "b"), {.spin = 1s});
+  to_b = channel_to(*a, "b");
+  let_flow();
+  const std::uint64_t sleeps = b->counters().sleeps;
+  const std::uint64_t bells = a->counters().bells;
+  EXPECT_TRUE(b->rest(soon()));
+  EXPECT_EQ(b->counters().sleeps, sleeps);
+  send(*a, to_b, "flow");
+  send(*a, to_b, "urgent", Priority::Critical);
+  EXPECT_EQ(a->counters().bells, bells);
+}
+
+// It is noticed: the pause after the last message is the last one.
+TEST_F(EndpointInAFlow, AFlowThatEndedIsSleptOver) {
+  b = open(plugin(2, "b"), {.spin = 0us});
+  to_b = channel_to(*a, "b");
+  let_flow();
+  EXPECT_TRUE(b->rest(soon()));   // the nap
+  EXPECT_FALSE(b->rest(in(1ms))); // and now it sleeps
+  const std::uint64_t bells = a->counters().bells;
+  send(*a, to_b, "flow");
+  EXPECT_EQ(a->counters().bells, bells + 1);
+  EXPECT_EQ(take(*b), "flow");
+}
+
 TEST_F(EndpointTest, KeepsEveryMessageInOrderBetweenTwoThreadsThroughASmallRing) {
   const auto a = open(plugin(1, "a"), {.ring_bytes = 4096});
   const auto b = open(plugin(2, "b"));
