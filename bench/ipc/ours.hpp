@@ -295,12 +295,14 @@ public:
   void send(std::span<const std::byte> bytes) {
     require(endpoint_->send(channel_, {}, bytes, ipc::kForever).has_value(), "send");
   }
-  [[nodiscard]] ipc::Message next() {
-    auto message = endpoint_->receive(ipc::kForever);
+  // In place: a copy of what has just been written costs as much as a third of a receive().
+  template <class Use>
+  void take(Use use) {
+    const auto message = endpoint_->receive(ipc::kForever);
     require(message && *message, "receive");
-    return **message;
+    use(**message);
+    endpoint_->release(**message);
   }
-  void release(const ipc::Message& message) { endpoint_->release(message); }
 
   [[nodiscard]] static PluginId party(Side side) { return PluginId{index(side) + 1}; }
   [[nodiscard]] ipc::Endpoint& endpoint() { return *endpoint_; }
@@ -342,9 +344,7 @@ public:
     pair_.commit();
   }
   void receive() {
-    const ipc::Message message = pair_.next();
-    sum_ += look<Size>(message.payload.data());
-    pair_.release(message);
+    pair_.take([this](const ipc::Message& message) { sum_ += look<Size>(message.payload.data()); });
   }
 
 private:
@@ -363,9 +363,7 @@ public:
   }
   void send() { pair_.send(source_.bytes()); }
   void receive() {
-    const ipc::Message message = pair_.next();
-    sum_ += look_at_all(message.payload);
-    pair_.release(message);
+    pair_.take([this](const ipc::Message& message) { sum_ += look_at_all(message.payload); });
   }
 
 private:

@@ -46,9 +46,7 @@ public:
     pair_.commit();
   }
   void receive() {
-    const ipc::Message message = pair_.next();
-    sum_ += look<Size>(message.payload.data());
-    pair_.release(message);
+    pair_.take([this](const ipc::Message& message) { sum_ += look<Size>(message.payload.data()); });
     if constexpr (How == Recording::Now)
       if (++taken_ % kCopiesAtATime == 0) (void)copies();
   }

@@ -79,7 +79,7 @@ int Endpoint::link_fd() const {
 
 EndpointCounters Endpoint::counters() const {
   EndpointCounters counters = state_->counters;
-  for (const auto& [id, channel] : state_->sending) counters.bells += channel->channel.bells();
+  for (const auto& [id, channel] : state_->sending) add_counts(*channel, counters);
   return counters;
 }
 
@@ -174,13 +174,15 @@ Result<> Endpoint::State::attach_sending(const ChannelOpened& record, ChannelEnd
                              {.loss = loss_of(record.lane), .huge_pages = settings.huge_pages}));
   TRY(waiter.add_bell(channel.space_bell(), WakeKind::Space, record.channel_id));
   const std::uint64_t head = channel.ring().head();
+  const std::uint64_t sent = channel.ring().counters().sent;
   sending[record.channel_id] = std::make_unique<Sending>(Sending{.id = ChannelId{record.channel_id},
                                                                  .peer = peer_of(record),
                                                                  .lane = record.lane,
                                                                  .channel = std::move(channel),
                                                                  .lent = {},
                                                                  .seen_head = head,
-                                                                 .returned_head = head});
+                                                                 .returned_head = head,
+                                                                 .sent_before_us = sent});
   sending_by_peer[{PluginId{record.peer_id}, record.lane}] = ChannelId{record.channel_id};
   return {};
 }

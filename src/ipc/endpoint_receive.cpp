@@ -57,6 +57,40 @@ void Endpoint::State::deactivate(Receiving& channel) {
 
 // --- messages ---
 
+// The clock costs as much as the rest: of messages that come together every eighth looks. One that
+// was sent after the last look did not lie there then (or its sender lies, at a look's cost).
+inline void Endpoint::State::look_at_clock(Receiving& from, std::uint64_t sent_ns) {
+  const bool timed = from.untimed-- == 0;
+  if (timed || sent_ns > time_ns) time_ns = clock.now();
+  if (!timed) return;
+  from.untimed = kMessagesPerLook;
+  // A clock of another process, hostile perhaps: what comes from the future took no time.
+  from.channel.ring().note_latency(time_ns > sent_ns ? time_ns - sent_ns : 0);
+}
+
+// Inlined in receive(): the usual message's way.
+inline Endpoint::State::Next Endpoint::State::take(Receiving& from, Message& message) {
+  if (const auto outcome = from.channel.next(message); outcome != RingReceiver::Outcome::Message)
+      [[unlikely]]
+    return take_nothing(from, outcome);
+  ++counters.received;
+  from.idle_bells = 0;
+  if (message.info.generation == 0) message.info.generation = from.peer.generation.value;
+  look_at_clock(from, message.info.timestamp_ns);
+  message.sender = from.peer.id;
+  message.channel = from.id;
+  message.received_ns = time_ns;
+  if (from.tap || from.lane == Lane::Reply || message.info.correlation != 0) [[unlikely]]
+    return take_special(from, message);
+  from.held_end = message.end;
+  from.own_waits = false; // it lies before this one
+  return Next::Message;
+}
+
+Endpoint::State::Next Endpoint::State::take_from(Receiving& from, Message& message) {
+  return take(from, message);
+}
+
 // The usual case first: rings of one rank only, and the one in turn has a message.
 Endpoint::State::Next Endpoint::State::next_message(Message& message) {
   if (const Ranks ranks = busy_ranks(); ranks.single()) [[likely]] {
@@ -103,35 +137,6 @@ Endpoint::State::Next Endpoint::State::next_of(Service& service, Message& messag
     }
   }
   return Next::Nothing;
-}
-
-Endpoint::State::Next Endpoint::State::take_from(Receiving& from, Message& message) {
-  if (const auto outcome = from.channel.next(message); outcome != RingReceiver::Outcome::Message)
-      [[unlikely]]
-    return take_nothing(from, outcome);
-  ++counters.received;
-  from.idle_bells = 0;
-  if (message.info.generation == 0) message.info.generation = from.peer.generation.value;
-  look_at_clock(from, message.info.timestamp_ns);
-  message.sender = from.peer.id;
-  message.channel = from.id;
-  message.received_ns = time_ns;
-  if (from.tap || from.lane == Lane::Reply || message.info.correlation != 0) [[unlikely]]
-    return take_special(from, message);
-  from.held_end = message.end;
-  from.own_waits = false; // it lies before this one
-  return Next::Message;
-}
-
-// The clock costs as much as the rest: of messages that come together every eighth looks. One that
-// was sent after the last look did not lie there then (or its sender lies, at a look's cost).
-void Endpoint::State::look_at_clock(Receiving& from, std::uint64_t sent_ns) {
-  const bool timed = from.untimed-- == 0;
-  if (timed || sent_ns > time_ns) time_ns = clock.now();
-  if (!timed) return;
-  from.untimed = kMessagesPerLook;
-  // A clock of another process, hostile perhaps: what comes from the future took no time.
-  from.channel.ring().note_latency(time_ns > sent_ns ? time_ns - sent_ns : 0);
 }
 
 Endpoint::State::Next Endpoint::State::take_nothing(Receiving& from,
@@ -332,7 +337,11 @@ Result<std::optional<Message>> Endpoint::receive(Monotonic deadline) {
   State& state = *state_;
   ++state.looks;
   Result<std::optional<Message>> result(std::in_place, std::in_place);
-  const State::Next next = state.take_at_hand(**result);
+  State::Next next = State::Next::Nothing;
+  if (state.at_hand != 0) [[likely]] {
+    --state.at_hand;
+    next = state.take(*state.in_turn, **result);
+  }
   if (next != State::Next::Message) [[unlikely]]
     state.receive_in_general(next, deadline, result);
   return result;

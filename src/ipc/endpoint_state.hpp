@@ -38,12 +38,19 @@ struct Sending {
   bool owes_look = false;           // in State::unlooked
   std::uint32_t idle_bells = 0;     // rings for space that nobody waited for
   std::uint32_t answered = 0;       // requests, of Lane::Reply
-  std::uint64_t sent_at = 0;        // State::looks when the last message was sent
+  std::uint64_t lent_at = 0;        // State::looks at the last loan
   std::uint64_t seen_head = 0;      // at the last look for idle rings
   std::uint64_t returned_head = 0;  // when its memory was given back
   std::uint64_t seen_long_laps = 0; // the same of its long laps
   std::uint64_t returned_long_laps = 0;
+  std::uint64_t sent_before_us = 0; // messages, as the ring's counter had it when we got it
 };
+// What this ring has counted for us: a send stores nothing that can be had from there.
+inline void add_counts(const Sending& from, EndpointCounters& counters) {
+  counters.bells += from.channel.bells();
+  if (from.lane != Lane::Tap)
+    counters.sent += from.channel.ring().counters().sent - from.sent_before_us;
+}
 
 struct Receiving {
   ChannelId id;
@@ -220,20 +227,20 @@ struct Endpoint::State {
   // The ring of this lane beside `base`, opened the first time.
   [[nodiscard]] Result<Sending*> lane_beside(Sending& base, Lane lane, Monotonic deadline);
   [[gnu::noinline]] void lend_in_general(ChannelId channel, std::uint32_t size,
-                                         const Outgoing& about, Monotonic deadline,
+                                         const Outgoing& about, const Deadline& deadline,
                                          Result<std::span<std::byte>>& bytes);
   [[nodiscard]] Result<> lend(ChannelId channel, std::uint32_t size, const Outgoing& about,
                               Monotonic deadline, std::span<std::byte>& bytes);
   // Messages between which the owner did not look for any are one of many.
   [[nodiscard]] Spacing spacing_of(const Sending& out) const {
-    return out.sent_at == looks ? Spacing::Close : Spacing::Apart;
+    return out.lent_at == looks ? Spacing::Close : Spacing::Apart;
   }
   [[nodiscard]] Result<> wait_for_space(ChannelId id, std::uint32_t size, const Outgoing& about,
                                         Monotonic deadline, std::span<std::byte>& bytes);
   // The usual case of a loan; null: lend() does the same in general, and says why not.
   [[nodiscard]] Sending* lend_at_hand(ChannelId channel, std::uint32_t size, const Outgoing& about,
                                       std::span<std::byte>& bytes);
-  std::uint64_t commit(Sending& out);
+  [[gnu::always_inline]] inline std::uint64_t commit(Sending& out);
   [[gnu::noinline]] std::uint64_t commit_durable(Sending& out);
   [[gnu::noinline]] void owe_look(Sending& out);
   [[nodiscard]] Error break_sending(Sending& out);
@@ -255,18 +262,13 @@ struct Endpoint::State {
   [[nodiscard]] Next next_message(Message& message);
   [[nodiscard, gnu::noinline]] Next next_in_general(Message& message);
   [[nodiscard]] Next next_of(Service& service, Message& message);
-  [[nodiscard]] Next take_from(Receiving& from, Message& message);
+  [[nodiscard, gnu::noinline]] Next take_from(Receiving& from, Message& message);
+  [[nodiscard, gnu::always_inline]] inline Next take(Receiving& from, Message& message);
   void look_at_clock(Receiving& from, std::uint64_t sent_ns);
   [[nodiscard, gnu::noinline]] Next take_nothing(Receiving& from, RingReceiver::Outcome outcome);
   // What is recorded, or carries a correlation.
   [[nodiscard, gnu::noinline]] Next take_special(Receiving& from, Message& message);
-  // The usual case of a receive(), and all that is not usual.
-  [[nodiscard]] Next take_at_hand(Message& message) {
-    if (at_hand == 0) [[unlikely]]
-      return Next::Nothing;
-    --at_hand;
-    return take_from(*in_turn, message);
-  }
+  // All that is not usual.
   [[gnu::noinline]] void receive_in_general(Next found, Monotonic deadline,
                                             Result<std::optional<Message>>& result);
   // Messages that are the Endpoint's own affair; whether this was one (it is released then).

@@ -47,6 +47,25 @@ TEST_F(EndpointTest, CanBeWaitedForInALoopOfOnesOwn) {
   b->release(**message);
 }
 
+TEST_F(EndpointTest, CountsWhatItSentItselfAlsoWhereAChannelHasEnded) {
+  auto a = open(plugin(1, "a"));
+  const auto b = open(plugin(2, "b"));
+  send(*a, channel_to(*a, "b"), "of the one before");
+  board.lose({1});
+  Party successor = plugin(1, "a");
+  successor.generation = {2};
+  a = open(successor);
+  const ChannelId to_b = channel_to(*a, "b");
+  EXPECT_EQ(a->counters().sent, 0U);
+  for (int i = 0; i < 3; ++i) send(*a, to_b, "its own");
+  EXPECT_EQ(a->counters().sent, 3U);
+  const LastEnd end(*a);
+  board.leave({2});
+  EXPECT_FALSE(*a->receive(soon()));
+  EXPECT_TRUE(end);
+  EXPECT_EQ(a->counters().sent, 3U);
+}
+
 TEST_F(EndpointTest, AnotherManagerTakesOverUnnoticed) {
   const auto a = open(plugin(1, "a"));
   const auto b = open(plugin(2, "b"));
