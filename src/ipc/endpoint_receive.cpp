@@ -95,12 +95,12 @@ Endpoint::State::Next Endpoint::State::take_from(Receiving& from, Message& messa
 Endpoint::State::Next Endpoint::State::next_message(Message& message) {
   if (const Ranks ranks = busy_ranks(); ranks.single()) [[likely]] {
     Service& service = services[*ranks.begin()];
-    if (service.turn < service.active.size()) [[likely]]
-      if (const Next next = take_from(*service.active[service.turn], message);
-          next != Next::Nothing) [[likely]] {
-        service.charge();
-        return next;
-      }
+    if (service.turn < service.active.size()) [[likely]] {
+      const bool is_last = service.active.size() == 1;
+      const Next next = take_from(*service.active[service.turn], message);
+      if (next != Next::Nothing) service.charge();
+      if (next != Next::Nothing || is_last) return next;
+    }
   }
   return next_in_general(message);
 }
@@ -337,7 +337,7 @@ Result<std::optional<Message>> Endpoint::receive(Monotonic deadline) {
   State& state = *state_;
   ++state.looks;
   Result<std::optional<Message>> result(std::in_place, std::in_place);
-  State::Next next = State::Next::Nothing;
+  State::Next next = State::Next::NotLooked;
   if (state.at_hand != 0) [[likely]] {
     --state.at_hand;
     next = state.take(*state.in_turn, **result);
@@ -353,7 +353,7 @@ void Endpoint::State::plan_turn() {
   Service& service = services[*ranks.begin()];
   if (service.turn >= service.active.size()) return;
   in_turn = service.active[service.turn];
-  const bool alone = service.active.size() == 1;
+  alone = service.active.size() == 1;
   at_hand = std::min(until_poll, alone ? kReceivesPerPoll : service.left());
   until_poll -= at_hand;
   service.charge_ahead(at_hand);
@@ -380,7 +380,9 @@ void Endpoint::State::receive_in_general(Next found, Monotonic deadline,
       deliver();
       if (std::exchange(interrupted, false)) break;
     }
-    const Next next = next_message(**result);
+    // A ring that was just found empty, and has no other beside it, is not looked at again.
+    const bool looked = std::exchange(found, Next::NotLooked) == Next::Nothing && alone;
+    const Next next = looked ? Next::Nothing : next_message(**result);
     if (next == Next::Message) {
       if (at_hand == 0) plan_turn();
       return;

@@ -58,7 +58,7 @@ struct Receiving {
   Lane lane = Lane::Normal;
   ReceivingChannel channel;
   bool active = true;                // in its Service's `active`, its ring not armed
-  std::uint32_t idle_bells = 0;      // rings in a row without a message
+  std::uint32_t idle_bells = 0;      // rings since the last message
   std::uint32_t untimed = 0;         // messages until the next look at the clock
   std::uint32_t requests = 0;        // that were given to the owner
   std::uint64_t held_end = 0;        // of the last message that the owner got
@@ -258,7 +258,7 @@ struct Endpoint::State {
   void look_at_syncs(Monotonic now);
 
   // endpoint_receive.cpp
-  enum class Next : std::uint8_t { Message, Again, Nothing };
+  enum class Next : std::uint8_t { Message, Again, Nothing, NotLooked };
   [[nodiscard]] Next next_message(Message& message);
   [[nodiscard, gnu::noinline]] Next next_in_general(Message& message);
   [[nodiscard]] Next next_of(Service& service, Message& message);
@@ -284,7 +284,10 @@ struct Endpoint::State {
   // When the rings of one rank only are active, whose turn it is may have some without further ado.
   [[gnu::noinline]] void plan_turn();
   // There is something else to look at before the next message.
-  void end_turn() { until_poll += std::exchange(at_hand, 0); }
+  void end_turn() {
+    until_poll += std::exchange(at_hand, 0);
+    alone = false;
+  }
   // It goes on, but its ring was empty meanwhile: half of what is left of it pays for such looks.
   void share_turn() {
     until_poll = at_hand - at_hand / 2;
@@ -400,6 +403,7 @@ struct Endpoint::State {
   // soon as there is news, a look that we owe, or another active ring.
   std::uint32_t at_hand = 0;
   Receiving* in_turn = nullptr;
+  bool alone = false; // no other ring has been active since
   Linger linger;
   Gather gather;
   Burst burst;                // before the rings were last found empty

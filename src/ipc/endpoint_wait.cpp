@@ -35,7 +35,7 @@ bool Endpoint::State::note(std::span<const Wake> wakes) {
       ReceiverCounters& mine = channel->channel.ring().counters();
       store_relaxed(&mine.wakeups, mine.wakeups + 1);
       activate(*channel);
-      if (!channel->channel.ready() && ++channel->idle_bells > kBellStorm)
+      if (++channel->idle_bells > kBellStorm && !channel->channel.ready())
         break_receiving(*channel, Breach::BellStorm);
     } else if (Sending* const out = find_sending(ChannelId{wake.channel})) {
       if (++out->idle_bells > kBellStorm) {
@@ -68,9 +68,11 @@ bool Endpoint::State::arm(Rings which) {
     for_each([](Receiving& channel) { channel.channel.ring().disarm(); });
     return false;
   }
-  for_each([](Receiving& channel) { channel.active = false; });
   for (const std::size_t rank : busy_ranks()) {
-    std::erase_if(services[rank].active, [](const Receiving* channel) { return !channel->active; });
+    std::erase_if(services[rank].active, [this, which](Receiving* channel) {
+      channel->active = !is_one_of(which, *channel);
+      return !channel->active;
+    });
     if (services[rank].active.empty()) busy &= ~(1U << rank);
   }
   return true;
