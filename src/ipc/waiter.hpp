@@ -19,7 +19,7 @@ enum class WakeKind : std::uint8_t {
   Space = 2,
   Other = 3,
   Timer = 4,
-  Alarm = 5
+  Alarm = 5, // the Waiter's own
 };
 struct Wake {
   WakeKind kind{};
