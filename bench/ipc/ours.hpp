@@ -103,8 +103,8 @@ private:
   template <Wait How>
   [[gnu::noinline]] void wait_for(ipc::View& view) {
     sender_->wake(); // owed before anybody waits
-    let_gather<How>();
     const auto begin = std::chrono::steady_clock::now();
+    let_gather<How>(begin);
     for (std::uint32_t looks = 1;; ++looks) {
       if (receiver_->next(view) == ipc::RingReceiver::Outcome::Message) return;
       const bool sleeps =
@@ -115,11 +115,10 @@ private:
   }
   // As an Endpoint does.
   template <Wait How>
-  void let_gather() {
+  void let_gather(Monotonic now) {
     const std::uint64_t released = receiver_->ring().released_bytes();
     ipc::Burst burst{.messages = std::exchange(received_, 0)};
     burst.add_ring(released - std::exchange(gathered_to_, released), ring_bytes_);
-    const auto now = std::chrono::steady_clock::now();
     constexpr bool kNaps = How == Wait::Sleep;
     const auto pause = gather_.pause(burst, kNaps ? ipc::kNaps : ipc::kLooksAway, now);
     if (pause.count() == 0) return;
