@@ -32,7 +32,7 @@ using namespace std::chrono_literals;
 using nlohmann::json;
 
 constexpr std::uint32_t kMegabyte = 1 << 20;
-constexpr std::uint64_t kLargeRing = 2 * std::uint64_t{kMegabyte};
+constexpr std::uint64_t kSmallRing = kMegabyte / 4;
 
 Row row(std::string name, std::unique_ptr<Contestant> contestant, std::size_t size = 64) {
   Row made{.name = std::move(name), .contestant = std::move(contestant), .size = size};
@@ -93,23 +93,16 @@ Group flow() {
   add("ring 48", make<OurRing<48>>());
   add("ring, receiver not looked at", make<OurRing<64, Wait::Spin, Publish::Unlooked>>());
   add("ring, batched", make<OurRing<64, Wait::Spin, Publish::Batch>>());
-  add("ring of 2 MB", make<OurRing<64>>(kLargeRing));
-  add("ring of 2 MB, 48", make<OurRing<48>>(kLargeRing));
-  add("ring of 2 MB, batched", make<OurRing<64, Wait::Spin, Publish::Batch>>(kLargeRing));
-  add("ring of 2 MB, sleeps after 50 µs", make<OurRing<64, Wait::SpinAWhile>>(kLargeRing));
-  add("ring of 2 MB, batched, sleeps after 50 µs",
-      make<OurRing<64, Wait::SpinAWhile, Publish::Batch>>(kLargeRing));
+  add("ring of 256 KB", make<OurRing<64>>(kSmallRing));
+  add("ring of 256 KB, batched", make<OurRing<64, Wait::Spin, Publish::Batch>>(kSmallRing));
+  add("ring, sleeps after 50 µs", make<OurRing<64, Wait::SpinAWhile>>());
+  add("ring, batched, sleeps after 50 µs", make<OurRing<64, Wait::SpinAWhile, Publish::Batch>>());
   add("ring, receiver sleeps", make<OurRing<64, Wait::Sleep>>());
   add("ring, batched, receiver sleeps", make<OurRing<64, Wait::Sleep, Publish::Batch>>());
-  add("ring of 2 MB, receiver sleeps", make<OurRing<64, Wait::Sleep>>(kLargeRing));
-  add("ring of 2 MB, batched, receiver sleeps",
-      make<OurRing<64, Wait::Sleep, Publish::Batch>>(kLargeRing));
   add("endpoint", make<OurEndpoint<64>>(kSpinsAWhile));
   add("endpoint, batched", make<OurEndpoint<64, Publish::Batch>>(kSpinsAWhile));
-  add("endpoint, ring of 2 MB", make<OurEndpoint<64>>(kSpinsAWhile, kLargeRing));
   add("endpoint, receiver sleeps", make<OurEndpoint<64>>(kSleepsAtOnce));
   add("endpoint, batched, receiver sleeps", make<OurEndpoint<64, Publish::Batch>>(kSleepsAtOnce));
-  add("endpoint, ring of 2 MB, receiver sleeps", make<OurEndpoint<64>>(kSleepsAtOnce, kLargeRing));
   return group;
 }
 

@@ -253,7 +253,7 @@ private:
   }
   void execute(const Plan& plan) {
     for (const ChannelRecord& channel : plan.make)
-      memories_[channel.channel] = *make_channel_memory(channel.ring_bytes);
+      memories_[channel.channel] = *make_channel_memory(channel.ring_bytes, channel.lap);
     for (const Delivery& delivery : plan.deliveries) {
       const auto link = links_.find(delivery.to);
       if (link == links_.end()) continue;
