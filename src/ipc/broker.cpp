@@ -59,6 +59,12 @@ bool Broker::is_program(PluginId id) const {
   return found != members_.end() && !found->second.party.type;
 }
 
+// Two of the size that is asked for find room, whatever the limit.
+std::uint64_t Broker::most_ring_bytes(const Party& sender) const {
+  const std::uint64_t usual = sender.ring_bytes != 0 ? sender.ring_bytes : limits_.default_ring;
+  return std::max(limits_.ring_bytes_per_party, 2 * usual);
+}
+
 std::uint64_t Broker::ring_bytes_of(PluginId sender) const {
   std::uint64_t bytes = 0;
   for (const auto& [id, channel] : channels_)
@@ -71,7 +77,7 @@ std::uint64_t Broker::ring_bytes_of(PluginId sender) const {
 std::uint64_t Broker::usual_ring(const Party& sender) const {
   if (sender.ring_bytes != 0) return sender.ring_bytes;
   const std::uint64_t bytes = ring_bytes_of(sender.id);
-  const std::uint64_t most = limits_.ring_bytes_per_party;
+  const std::uint64_t most = most_ring_bytes(sender);
   if (bytes + limits_.default_ring <= most / 2) return limits_.default_ring;
   const std::uint64_t share = std::bit_floor((most - std::min(bytes, most)) / kLaterRings);
   return std::clamp(share, kMinRing, std::max(limits_.default_ring, kMinRing));
@@ -106,7 +112,7 @@ Result<> Broker::within_limits(const Party& sender, PluginId receiver,
   if (is_program(sender.id) && of_programs >= limits_.channels_per_party / 2)
     return fail(Code::Exhausted,
                 "the receiver has {} channels from programs, and that is the limit", of_programs);
-  const std::uint64_t most = std::max(limits_.ring_bytes_per_party, 2 * sender.ring_bytes);
+  const std::uint64_t most = most_ring_bytes(sender);
   if (bytes > most)
     return fail(Code::Exhausted, "its rings would take {} bytes, and the limit is {}", bytes, most);
   return {};

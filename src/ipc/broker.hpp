@@ -103,7 +103,8 @@ struct BrokerLimits {
   // some that are free.
   std::uint64_t channels = 65'536;
   std::uint32_t channels_per_party = 512;
-  // Of the channels it sends on; the double of what its manifest asks for, if that is more.
+  // Of the channels it sends on; the double of what its manifest asks for, or of the usual ring, if
+  // that is more.
   std::uint64_t ring_bytes_per_party = std::uint64_t{128} << 20;
   std::uint32_t subscriptions_per_party = 256;
   // From one party to another, at once; each forgive() allows some more. Opening and closing (or
@@ -211,6 +212,7 @@ private:
   [[nodiscard]] bool is_program(PluginId id) const;
   // Of all that it sends on.
   [[nodiscard]] std::uint64_t ring_bytes_of(PluginId sender) const;
+  [[nodiscard]] std::uint64_t most_ring_bytes(const Party& sender) const;
   [[nodiscard]] std::uint64_t usual_ring(const Party& sender) const;
   [[nodiscard]] Result<> within_limits(const Party& sender, PluginId receiver,
                                        std::uint64_t ring_bytes) const;

@@ -108,8 +108,8 @@ Result<ChannelMappings> map_end(const ChannelEnd& end, std::uint64_t ring_bytes,
   ChannelMappings mapped;
   TRY(mapped.data, map_data(end.data, ring_bytes, data_access, huge_pages));
   if (ring_bytes > kBeginning && ring_bytes <= kLargestWithBeginning && !huge_pages) {
-    TRY(mapped.beginning,
-        PooledMapping::map(beginnings(), end.data.get(), protection_of(data_access)));
+    auto beginning = PooledMapping::map(beginnings(), end.data.get(), protection_of(data_access));
+    if (beginning) mapped.beginning = *std::move(beginning); // else it does without
   }
   TRY(mapped.control, sys::map_shared(end.control.get(), 0, kHeaderPage, control_access));
   const auto* header = reinterpret_cast<const DataHeader*>(mapped.header());

@@ -100,8 +100,8 @@ public:
     if (ring_.must_wake()) [[unlikely]]
       ring_bell();
   }
-  // Gives the ring's memory back to the system, but for a page or two: of a channel that is idle.
-  // Nothing while there are messages in it. [any]
+  // Gives the ring's memory back to the system, but for what is unread and a page or two: of a
+  // channel that is idle, or has been busier. [any]
   void return_memory() noexcept;
   // Times that the receiver was rung: system calls. [any]
   [[nodiscard]] std::uint64_t bells() const noexcept { return ring_.counters().bells; }

@@ -80,8 +80,9 @@ ChannelReport report_of(const ChannelCounters& counters, std::uint64_t capacity,
   if (lane == Lane::Lossy) begin += ahead(counters.data.oldest, begin);
   const std::uint64_t in_use = ahead(sender.head, begin);
   // What was skipped is no message.
-  const std::uint64_t skipped =
-      ahead(counters.data.skip_end, begin) != 0 ? counters.data.skipped : 0;
+  const std::uint64_t skip_end = counters.data.skip_end;
+  const bool skips = ahead(skip_end, begin) != 0 && ahead(skip_end, sender.head) == 0;
+  const std::uint64_t skipped = skips ? std::min(counters.data.skipped, skip_end - begin) : 0;
   report.depth_bytes = std::min(in_use - std::min(skipped, in_use), capacity);
   // A record is a grain at least, and of an empty ring the counters may be those of another moment.
   const std::uint64_t done = plus(receiver.acknowledged, receiver.dropped);

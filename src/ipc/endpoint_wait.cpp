@@ -180,8 +180,10 @@ bool Endpoint::State::wait(Monotonic deadline) {
     (void)note(waiter.wait(kNoWait));
   } else if (Monotonic time = about_now(); time < deadline) {
     plan_idle_look();
-    if (let_gather(time, deadline) || look_before_sleep(time, deadline)) return true;
-    sleep(time, deadline);
+    if (!let_gather(time, deadline)) {
+      if (look_before_sleep(time, deadline)) return true;
+      sleep(time, deadline);
+    }
   }
   if (idle_look == IdleLook::Due) return_idle_memory();
   if (!calls.empty() || !syncs.empty() || !unsaid.empty()) expire(now());

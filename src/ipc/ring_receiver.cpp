@@ -82,10 +82,9 @@ void RingReceiver::skip(std::uint64_t end) noexcept {
   const bool released = all_released();
   skip_begin_ = read_;
   skip_end_ = end;
-  skipped_ += end - read_;
   set_read(end);
   if (released) {
-    tail_ = end;
+    pass_skip();
     store_release(&memory_.control->tail, end); // as release() does
   }
   set_reach();

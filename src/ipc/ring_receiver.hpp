@@ -56,7 +56,9 @@ public:
   void release(const View& view) noexcept { release(view.end, view.number); }
   void release(std::uint64_t end, std::uint64_t number) noexcept {
     CHECK(end - tail_ <= read_ - tail_);
-    tail_ = end == skip_begin_ ? skip_end_ : end;
+    tail_ = end;
+    if (end == skip_begin_) [[unlikely]]
+      pass_skip();
     store_release(&memory_.control->tail, tail_); // the sender's refresh_tail(): it may write there
     store_relaxed(&counters().acknowledged, number);
   }
@@ -118,6 +120,11 @@ private:
   void describe_all(const std::byte* record, PublishWord word, View& view) const noexcept;
   // The record at read is a skip; what comes behind it is next.
   void skip(std::uint64_t end) noexcept;
+  // The tail lies where the last skip begins.
+  void pass_skip() noexcept {
+    skipped_ += skip_end_ - skip_begin_;
+    tail_ = skip_end_;
+  }
   void set_read(std::uint64_t position) noexcept {
     read_ = position;
     record_ = at(position);
@@ -157,7 +164,7 @@ private:
   // The last skip: released with the record before it. Where none is, no record ends.
   std::uint64_t skip_begin_ = 1;
   std::uint64_t skip_end_ = 0;
-  std::uint64_t skipped_ = 0; // bytes, by all of them
+  std::uint64_t skipped_ = 0; // bytes, by all that the tail has passed
   std::uint64_t told_ = 0;    // tail at the last look at the sender's waiting word
   std::uint64_t again_ = 0;   // the receiver before us had begun what lies before this
   std::uint64_t taken_ = 0;   // messages

@@ -46,6 +46,12 @@ void RingSender::find_head() noexcept {
           reinterpret_cast<const RecordExtension*>(at(head_) + sizeof(RecordHeader))->correlation;
     head_ = end;
   }
+  // A skip that the process before us said and did not publish is none.
+  DataHeader& header = *memory_.header;
+  if (static_cast<std::int64_t>(header.skip_end - head_) > 0) {
+    store_relaxed(&header.skipped, 0);
+    store_relaxed(&header.skip_end, 0);
+  }
   // One that was published and not counted: its number must not be used again.
   if (loss_ == Loss::Oldest) store_relaxed(&counters().sent, number);
   set_head(head_);
@@ -76,7 +82,8 @@ bool RingSender::refresh_tail() noexcept {
 }
 
 bool RingSender::drained() const noexcept {
-  return breach_ == Breach::None && load_acquire(&memory_.control->tail) == head_;
+  const std::uint64_t sent_to = skip_word_ != 0 ? skip_from_ : head_; // an open loan is not sent
+  return breach_ == Breach::None && load_acquire(&memory_.control->tail) == sent_to;
 }
 
 RingSender::Pages RingSender::spare_pages() noexcept {
@@ -103,11 +110,7 @@ bool RingSender::make_room(std::uint64_t needed) noexcept {
 
 // It lies over the zeros.
 void RingSender::forget_loan() noexcept {
-  if (std::exchange(skip_word_, 0) != 0) {
-    set_head(skip_from_);
-    lap_end_ = head_;
-    set_tail(tail_); // as before the loan: nothing looks at it while a skip is open
-  }
+  if (skip_word_ != 0) take_skip_back();
   zeroed_to_ = next_line(head_);
   foreseen_ = head_;
   loaned_ = 0;
@@ -119,12 +122,13 @@ RingSender::Outcome RingSender::loan_with_care(PublishWord word, const Outgoing&
   if (breach_ != Breach::None) return Outcome::Broken;
   if (loaned_ != 0) forget_loan();
   if (word.size > largest_payload(capacity())) return Outcome::TooLarge;
-  if (loss_ == Loss::Never && has_laps() && static_cast<std::int64_t>(head_ - lap_end_) >= 0) {
-    end_lap(word.end(head_) - head_);
-    word.tag = tag_;
-  }
   const bool extended = needs_extension(about) || loss_ == Loss::Oldest; // for the event's number
   word.flags |= extended * kExtended | about.failed * kFailed | about.cancels * kCancels;
+  if (loss_ == Loss::Never && has_laps() && static_cast<std::int64_t>(head_ - lap_end_) >= 0) {
+    end_lap(word.end(head_) - head_);
+    if (breach_ != Breach::None) return Outcome::Broken;
+    word.tag = tag_;
+  }
   const std::uint64_t end = word.end(head_);
   const std::uint64_t needed = end - head_ + kGrain; // and the 0 behind it
   if (needed > free_bytes() && !make_room(needed))
@@ -178,6 +182,14 @@ void RingSender::skip_rest(std::uint64_t rest) noexcept {
   foreseen_ = end;
 }
 
+// As it was before the loan. (Nothing looks at the tail while a skip is open.)
+void RingSender::take_skip_back() noexcept {
+  skip_word_ = 0;
+  set_head(skip_from_);
+  lap_end_ = head_;
+  set_tail(tail_);
+}
+
 // The message behind it is there: both are the receiver's at once.
 void RingSender::publish_skip() noexcept {
   const PublishWord word = PublishWord::unpack(std::exchange(skip_word_, 0));
@@ -188,8 +200,11 @@ void RingSender::publish_skip() noexcept {
 
 std::uint64_t RingSender::used_bytes() const noexcept {
   const DataHeader& header = *memory_.header;
-  const bool skipped = static_cast<std::int64_t>(header.skip_end - tail_) > 0;
-  return head_ - tail_ - (skipped ? header.skipped : 0);
+  const auto ahead = static_cast<std::int64_t>(header.skip_end - tail_);
+  // (A tail inside a skip is nobody's who keeps the rules.)
+  const std::uint64_t skipped =
+      ahead > 0 ? std::min(header.skipped, static_cast<std::uint64_t>(ahead)) : 0;
+  return head_ - tail_ - std::min(skipped, head_ - tail_);
 }
 
 void RingSender::look_ahead(std::uint64_t extent) noexcept {

@@ -175,6 +175,7 @@ private:
                                                       std::span<std::byte>& bytes) noexcept;
   void end_lap(std::uint64_t extent) noexcept;
   void skip_rest(std::uint64_t rest) noexcept;
+  void take_skip_back() noexcept;
   [[gnu::noinline]] void publish_skip() noexcept;
   [[gnu::noinline]] void look_ahead(std::uint64_t extent) noexcept;
   void zero_ahead() noexcept;

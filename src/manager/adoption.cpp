@@ -70,6 +70,9 @@ void Manager::Parts::keep_record(PluginId id, std::string_view record) {
 
 // What the warden was not given by then.
 void Manager::Parts::save_unsaved() {
+  if (unkept.empty() && unsaved.empty()) return;
+  spdlog::info("the warden is given it again: {} channels, {} records", unkept.size(),
+               unsaved.size());
   for (const ChannelId channel : std::exchange(unkept, {}))
     if (channels.contains(channel) && !keep_channel(channel)) unkept.insert(channel);
   for (const PluginId id : std::exchange(unsaved, {})) {

@@ -179,8 +179,11 @@ constexpr Key kKeys[] = {
     {"deadletters", "max_mb", set_letter_mb, "64", "of disk for them"},
     {"data", "spin_us", set_spin, "50",
      "microseconds that a plugin looks at its rings before it sleeps"},
-    {"data", "ring_kb", set_ring_kb, "256",
-     "ring of a channel that does not ask for more; a power of two"},
+    {"data", "ring_kb", set_ring_kb, "2048",
+     "ring of a channel that does not ask for another; a power of two. A flow that its receiver "
+     "keeps up with uses the first 256 KiB of it, a dense one (650 MB a second and more) all "
+     "([ring-format.md](ring-format.md), 'Laps'). A sender that has many has smaller ones, so that "
+     "all together stay below 128 MiB (or two of this size)"},
     {"journal", "enabled", set_journal, "true",
      "durable messages are kept on disk, for plugins with `[channels] durable = true` and for "
      "programs; read when mohhosd starts"},

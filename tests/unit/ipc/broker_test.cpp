@@ -191,6 +191,22 @@ TEST(Broker, AsManyChannelsAsASenderMayHaveFindRoomAndTheFirstAreTheLargest) {
   EXPECT_LE(bytes, limits.ring_bytes_per_party);
 }
 
+TEST(Broker, TheOperatorsUsualRingIsGivenWhateverTheLimit) {
+  constexpr std::uint64_t kUsual = std::uint64_t{16} << 20;
+  Broker broker({.ring_bytes_per_party = kUsual, .default_ring = kUsual});
+  for (std::uint64_t id = 1; id <= 3; ++id) (void)broker.join(plugin(id, fmt::format("p{}", id)));
+  const Plan first = broker.open({1}, by_id(2));
+  ASSERT_EQ(first.make.size(), 1U);
+  EXPECT_EQ(first.make[0].ring_bytes, kUsual);
+  EXPECT_EQ(first.make[0].lap, kShortLap);
+  OpenChannel wish = by_id(3);
+  wish.ring_bytes = 1 << 20;
+  const Plan second = broker.open({1}, wish);
+  ASSERT_EQ(second.make.size(), 1U);
+  EXPECT_EQ(second.make[0].ring_bytes, wish.ring_bytes);
+  EXPECT_EQ(second.make[0].lap, 0U); // what was asked for, it has
+}
+
 TEST(Broker, BoundsChannelsInAll) {
   Broker broker(BrokerLimits{.channels = 2});
   for (std::uint64_t id = 1; id <= 4; ++id) (void)broker.join(plugin(id, fmt::format("p{}", id)));

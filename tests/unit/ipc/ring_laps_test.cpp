@@ -203,6 +203,122 @@ TEST(Laps, NobodyElseTakesASkipForAMessage) {
   EXPECT_EQ(seen.doubt, "");
 }
 
+ChannelReport report(const Pair& ring) {
+  const auto counters = read_counters(ring.memory.data.get(), ring.memory.control.get());
+  EXPECT_TRUE(counters);
+  return report_of(*counters, ring.capacity, Lane::Normal, 1);
+}
+
+// The sender died between the words about a skip and the skip itself: its successor has none there.
+TEST(Laps, ASenderThatDiedOverASkipLeavesNoFalseHighWater) {
+  Pair ring = ring_with(kTestLaps);
+  const Writable words(ring);
+  ASSERT_NO_FATAL_FAILURE(pass_a_lap(ring));
+  const std::uint64_t head = ring.sender->ring().head();
+  const std::uint64_t end = (head + ring.capacity) & ~(ring.capacity - 1);
+  words.header()->skip_end = end; // publish_skip() up to here
+  words.header()->skipped = end - head;
+  ring.new_sender(2);
+  // A receiver that stays behind a while: the mark is looked at.
+  const std::string text(1000, 'x');
+  int sent = 0;
+  while (sent < 13 && ring.send(text) == Sent::Ok) ++sent;
+  EXPECT_LE(ring.sender->ring().counters().high_water, ring.capacity);
+  EXPECT_EQ(report(ring).doubt, "");
+  EXPECT_EQ(report(ring).depth, static_cast<std::uint64_t>(sent));
+}
+
+// A receiver says that it is in the middle of a skip. What the sender counts of itself stays true.
+TEST(Laps, AReceiverCannotMakeItsSenderLookBroken) {
+  Pair ring = ring_with(kTestLaps);
+  const Writable words(ring);
+  std::uint64_t skip = 0;
+  while (words.header()->skip_end == 0) {
+    skip = ring.sender->ring().head();
+    ASSERT_EQ(ring.send("x"), Sent::Ok);
+    ASSERT_EQ(ring.take(), "x");
+  }
+  words.control()->tail = words.header()->skip_end - kGrain;
+  const std::string text(1000, 'x');
+  while (ring.send(text) == Sent::Ok) {
+  }
+  EXPECT_EQ(ring.sender->ring().breach(), Breach::None);
+  EXPECT_GT(skip, 0U);
+  EXPECT_LE(ring.sender->ring().counters().high_water, ring.capacity);
+  EXPECT_EQ(report(ring).doubt, "");
+}
+
+TEST(Laps, OfARingThatIsCondemnedAtALapsEndNothingIsLent) {
+  Pair ring = ring_with(kTestLaps);
+  const Writable words(ring);
+  ASSERT_NO_FATAL_FAILURE(pass_a_lap(ring));
+  words.control()->tail += 8;
+  std::span<std::byte> space;
+  EXPECT_EQ(ring.sender->ring().loan(10, {}, space), Sent::Broken);
+  EXPECT_EQ(ring.sender->ring().breach(), Breach::TailUnaligned);
+}
+
+TEST(Laps, WhatWasReleasedNeverBecomesLess) {
+  Pair ring = ring_with(kTestLaps);
+  std::vector<View> out;
+  std::uint64_t released = 0;
+  for (int i = 0; Writable(ring).header()->skip_end == 0; ++i) {
+    ASSERT_LT(i, 100);
+    ASSERT_EQ(ring.send("x"), Sent::Ok);
+    ASSERT_EQ(ring.receiver->next(out.emplace_back()), Got::Message);
+    // (One is held besides this one.)
+    EXPECT_GE(static_cast<std::int64_t>(ring.receiver->ring().released_bytes() - released), 0);
+    if (out.size() > 1) ring.receiver->release(out[out.size() - 2]);
+    released = ring.receiver->ring().released_bytes();
+  }
+}
+
+// As Endpoint::acknowledged() asks: a loan that its owner gives up is no message.
+TEST(Laps, ALoanThatNobodyCommitsLeavesADrainedRingDrained) {
+  Pair ring = ring_with(kTestLaps);
+  ASSERT_NO_FATAL_FAILURE(pass_a_lap(ring));
+  std::span<std::byte> space;
+  EXPECT_TRUE(ring.sender->ring().drained());
+  ASSERT_EQ(ring.sender->ring().loan(10, {}, space), Sent::Ok);
+  EXPECT_TRUE(ring.sender->ring().drained());
+}
+
+// The room for a skip is judged before the extension is added. (Only where Laps::messages is
+// small.)
+TEST(Laps, AnEmptyRingTakesAMessageWithAnExtensionAtALapsEnd) {
+  Pair ring = ring_with(kTestLaps);
+  ASSERT_NO_FATAL_FAILURE(pass_a_lap(ring));
+  ASSERT_EQ(ring.sender->ring().head(), 1024U);
+  ASSERT_TRUE(ring.sender->ring().drained());
+  const std::string text(1024 - 128 - 16, 'x');
+  EXPECT_EQ(ring.send(text, {.correlation = 1}), Sent::Ok);
+  EXPECT_EQ(ring.send(text, {.correlation = 1}), Sent::Ok); // nor later: it waits for itself
+  EXPECT_EQ(ring.take(), text);
+}
+
+TEST(Laps, LapsGoOnWherePositionsBeginAgain) {
+  Pair ring = ring_with(kTestLaps);
+  const Writable words(ring);
+  words.control()->tail = words.control()->begun = std::uint64_t{0} - 3 * 16384 - 48;
+  ring.new_sender();
+  ring.new_receiver();
+  for (int i = 0; i < 2000; ++i) {
+    ASSERT_EQ(ring.send(std::to_string(i)), Sent::Ok) << i;
+    if (i % 3 != 0) {
+      ASSERT_EQ(ring.send("another"), Sent::Ok);
+    }
+    if (i % 100 == 0) ring.sender->return_memory();
+    ASSERT_EQ(ring.take(), std::to_string(i));
+    if (i % 3 != 0) {
+      ASSERT_EQ(ring.take(), "another");
+    }
+    if (i % 97 == 0) ring.new_sender(2);
+    if (i % 89 == 0) ring.new_receiver();
+  }
+  EXPECT_LT(ring.sender->ring().head(), std::uint64_t{1} << 32);
+  EXPECT_TRUE(ring.sender->ring().drained());
+}
+
 TEST(Laps, ASkipThatDoesNotEndWithTheRingOrFollowsAnotherIsABreach) {
   const auto breach_of = [](std::vector<PublishWord> words, Loss loss = Loss::Never) {
     Pair ring(4096, loss);
