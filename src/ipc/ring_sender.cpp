@@ -212,8 +212,8 @@ void RingSender::look_ahead(std::uint64_t extent) noexcept {
   // (Of what is longer than a page the zeros would lie where only payload comes.)
   if (extent < kPage && static_cast<std::int64_t>(zeroed_to_ - head_) < kZeroLow) zero_ahead();
   // Our idea of the tail is old, so a mark that seems to rise is looked at once more; in steps of a
-  // sixteenth of the ring or of eight messages, because each look fetches the receiver's line, and
-  // makes it wait for that line with its next message.
+  // sixteenth of the ring (or of a lap) or of eight messages, because each look fetches the
+  // receiver's line, and makes it wait for that line with its next message.
   if (head_ - tail_ <= std::max(high_mark_, counters().high_water + 8 * extent)) return;
   if (refresh_tail()) note_high_water();
 }
@@ -245,7 +245,7 @@ void RingSender::foresee(std::uint64_t extent) noexcept {
 }
 
 void RingSender::set_high_mark() noexcept {
-  high_mark_ = counters().high_water + capacity() / 16;
+  high_mark_ = counters().high_water + std::min(capacity(), kShortLap) / 16;
 }
 
 void RingSender::note_high_water() noexcept {
