@@ -122,8 +122,9 @@ void Manager::Parts::set_state(Plugin& plugin, model::State to) {
   const model::State from = plugin.info.state;
   if (from == to) return;
   if (to == model::State::Error)
-    plugin.fell_from = plugin.stays_down ? model::State::Unloaded
-                                      : goal_after_death(plugin).value_or(model::State::Unloaded);
+    plugin.fell_from = plugin.stays_down
+                           ? model::State::Unloaded
+                           : goal_after_death(plugin).value_or(model::State::Unloaded);
   plugin.info.state = to;
   plugin.info.last_activity_us = wall_clock_us();
   const bool alive_there = to != model::State::Error && to != model::State::Unloaded;
