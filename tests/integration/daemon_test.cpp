@@ -1,6 +1,8 @@
 // The daemon itself: its socket, its lock, its end.
 #include <csignal>
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -99,6 +101,22 @@ protected:
     options.prefix = {"prlimit", "--nofile=128", "--"};
     return options;
   }
+
+private:
+  // One after the other: the kernel counts what is on the way by user, so that two at once would
+  // starve each other before they begin.
+  struct Alone {
+    Alone() : fd(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC)) {
+      EXPECT_EQ(::flock(fd, LOCK_EX), 0);
+    }
+    ~Alone() { ::close(fd); }
+    Alone(const Alone&) = delete;
+    Alone& operator=(const Alone&) = delete;
+    int fd;
+  };
+  Alone alone_;
+
+protected:
   Daemon daemon{few_descriptors()};
 };
 
