@@ -138,14 +138,16 @@ void Endpoint::State::note_burst() {
     }
 }
 
-// In a flow stays away from its rings for some microseconds (gather.hpp); whether it did. Who may
-// not spin for so long naps. (own_deadline() is not so exact that it would matter.)
+// In a flow stays away from its rings for some microseconds (gather.hpp); whether it did. All other
+// rings are armed, so that they cost nothing while it lasts. Who may not spin for so long naps.
+// (own_deadline() is not so exact that it would matter.)
 bool Endpoint::State::let_gather(Monotonic time, Monotonic deadline) {
   note_burst();
   const bool spins = settings.spin >= kLooksAway.longest;
   auto pause = gather.pause(burst, spins ? kLooksAway : kNaps, time);
   if (pause.count() == 0) return false;
   pause = std::min(pause, deadline - time);
+  if (!arm(Rings::BesideTheFlow)) return true;
   spins ? look_away(time + pause) : nap(pause);
   gather.ended(about_now());
   return true;
@@ -157,7 +159,6 @@ void Endpoint::State::look_away(Monotonic until) {
 
 // The flow's own rings are not armed: its senders make no system call. All others end the nap.
 void Endpoint::State::nap(std::chrono::nanoseconds pause) {
-  if (!arm(Rings::BesideTheFlow)) return;
   ++counters.sleeps;
   (void)note(waiter.nap(pause));
 }
