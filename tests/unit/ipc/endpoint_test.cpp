@@ -171,7 +171,7 @@ TEST_F(EndpointInAFlow, WhoMayNotSpinNapsAndIsRungForWhatIsBesideTheFlowOnly) {
   EXPECT_EQ(take(*b), "flow");
 }
 
-TEST_F(EndpointInAFlow, WhoMaySpinLooksAway) {
+TEST_F(EndpointInAFlow, WhoMaySpinLooksAwayAndIsRungForWhatIsBesideTheFlowOnly) {
   b = open(plugin(2, "b"), {.spin = 1s});
   to_b = channel_to(*a, "b");
   let_flow();
@@ -180,8 +180,12 @@ TEST_F(EndpointInAFlow, WhoMaySpinLooksAway) {
   EXPECT_TRUE(b->rest(soon()));
   EXPECT_EQ(b->counters().sleeps, sleeps);
   send(*a, to_b, "flow");
-  send(*a, to_b, "urgent", Priority::Critical);
   EXPECT_EQ(a->counters().bells, bells);
+  send(*a, to_b, "urgent", Priority::Critical);
+  EXPECT_EQ(a->counters().bells, bells + 1);
+  EXPECT_TRUE(b->rest(kNoWait)); // hears the bell
+  EXPECT_EQ(take(*b), "urgent");
+  EXPECT_EQ(take(*b), "flow");
 }
 
 // It is noticed: the pause after the last message is the last one.
