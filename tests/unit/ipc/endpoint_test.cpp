@@ -144,6 +144,17 @@ protected:
     ASSERT_EQ(take(*b), "urgent");
     for (int i = 0; i < kCount; ++i) ASSERT_EQ(take(*b), "flow");
   }
+  // After its pause.
+  void expect_bells_beside_the_flow_only() {
+    const std::uint64_t bells = a->counters().bells;
+    send(*a, to_b, "flow");
+    EXPECT_EQ(a->counters().bells, bells);
+    send(*a, to_b, "urgent", Priority::Critical);
+    EXPECT_EQ(a->counters().bells, bells + 1);
+    EXPECT_TRUE(b->rest(kNoWait)); // hears the bell
+    EXPECT_EQ(take(*b), "urgent");
+    EXPECT_EQ(take(*b), "flow");
+  }
   static void send(Endpoint& endpoint, ChannelId channel, std::string_view text,
                    Priority priority = Priority::Normal) {
     ASSERT_TRUE(endpoint.send(channel, {.priority = priority}, bytes_of(text), soon()));
@@ -159,16 +170,9 @@ TEST_F(EndpointInAFlow, WhoMayNotSpinNapsAndIsRungForWhatIsBesideTheFlowOnly) {
   to_b = channel_to(*a, "b");
   let_flow();
   const std::uint64_t sleeps = b->counters().sleeps;
-  const std::uint64_t bells = a->counters().bells;
   EXPECT_TRUE(b->rest(soon()));
   EXPECT_EQ(b->counters().sleeps, sleeps + 1);
-  send(*a, to_b, "flow");
-  EXPECT_EQ(a->counters().bells, bells);
-  send(*a, to_b, "urgent", Priority::Critical);
-  EXPECT_EQ(a->counters().bells, bells + 1);
-  EXPECT_TRUE(b->rest(kNoWait)); // hears the bell
-  EXPECT_EQ(take(*b), "urgent");
-  EXPECT_EQ(take(*b), "flow");
+  expect_bells_beside_the_flow_only();
 }
 
 TEST_F(EndpointInAFlow, WhoMaySpinLooksAwayAndIsRungForWhatIsBesideTheFlowOnly) {
@@ -176,16 +180,9 @@ TEST_F(EndpointInAFlow, WhoMaySpinLooksAwayAndIsRungForWhatIsBesideTheFlowOnly) 
   to_b = channel_to(*a, "b");
   let_flow();
   const std::uint64_t sleeps = b->counters().sleeps;
-  const std::uint64_t bells = a->counters().bells;
   EXPECT_TRUE(b->rest(soon()));
   EXPECT_EQ(b->counters().sleeps, sleeps);
-  send(*a, to_b, "flow");
-  EXPECT_EQ(a->counters().bells, bells);
-  send(*a, to_b, "urgent", Priority::Critical);
-  EXPECT_EQ(a->counters().bells, bells + 1);
-  EXPECT_TRUE(b->rest(kNoWait)); // hears the bell
-  EXPECT_EQ(take(*b), "urgent");
-  EXPECT_EQ(take(*b), "flow");
+  expect_bells_beside_the_flow_only();
 }
 
 // It is noticed: the pause after the last message is the last one.
